@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One machine as the core sees it: a file tree, a way to run commands, a clock.
+
+Every room of `_host` takes a Host and nothing else, so that a recorded tree and a strict runner
+stand in for a real machine in tests, and so that the same code runs at boot without Ansible.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, SanError, UnavailableError
+
+GONE = frozenset((errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR))
+"""What reading sysfs or procfs says when the thing just went away. Always normal."""
+
+NO_VALUE = frozenset((errno.EINVAL, errno.EIO, errno.EOPNOTSUPP, errno.EAGAIN, errno.EBUSY, errno.ENODATA, errno.ESRCH))
+"""What drivers answer for an attribute they have no value for just now."""
+
+C_LOCALE = {"LC_ALL": "C", "LANG": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+READ_CHUNK = 65536
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended by itself."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+
+Runner = Callable[[Sequence[str], float, "str | None"], Completed]
+"""(argv, deadline in seconds, standard input) -> Completed. Raises CommandError at the deadline."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time, replaceable in tests. `sleep` is called by the waiting loop alone."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+def run_command(argv: Sequence[str], deadline: float, stdin: str | None = None) -> Completed:
+    """Run a command without a shell, in the C locale; the only place that starts processes to read answers.
+
+    Raises UnavailableError when the program is missing, CommandError at the deadline (the command is killed).
+    """
+    try:
+        done = subprocess.run(
+            list(argv),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=deadline,
+            check=False,
+            env={**os.environ, **C_LOCALE},
+        )
+    except FileNotFoundError as missing:
+        raise UnavailableError(f"the command {argv[0]} is not installed on this host; install it (role virt.san.host does)", command=argv[0]) from missing
+    except subprocess.TimeoutExpired as late:
+        raise CommandError(f"{' '.join(argv)}: no answer within {deadline:g} s", command=list(argv)) from late
+    return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+class Host:
+    """Reads, writes and runs on one machine. Paths are absolute as seen on that machine."""
+
+    def __init__(self, root: str = "/", runner: Runner = run_command, clock: Clock | None = None) -> None:
+        self.root = root.rstrip("/")
+        self.clock = clock or Clock()
+        self._runner = runner
+
+    def path(self, path: str) -> str:
+        """Return where `path` really lies (under the root of a recorded tree in tests)."""
+        return self.root + path
+
+    # Reading. "Gone" is an answer, not an error: devices vanish while being listed.
+
+    def read_bytes(self, path: str) -> bytes | None:
+        """Return a file's content; None when it is gone or has no value. Raises UnavailableError without permission."""
+        try:
+            # Plain descriptors: three times as quick as open() on a hundred thousand attributes.
+            fd = os.open(self.root + path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                data = chunk = os.read(fd, READ_CHUNK)
+                while len(chunk) >= 4096:
+                    chunk = os.read(fd, READ_CHUNK)
+                    data += chunk
+                return data
+            finally:
+                os.close(fd)
+        except OSError as error:
+            if error.errno in GONE or error.errno in NO_VALUE:
+                return None
+            _raise_unreadable(path, error)
+
+    def read(self, path: str) -> str | None:
+        """Return a text attribute without surrounding white space; None when gone or without value."""
+        data = self.read_bytes(path)
+        return None if data is None else data.decode("utf-8", "replace").strip("\n\t \0")
+
+    def entries(self, path: str) -> list[str]:
+        """Return the names in a directory, sorted; an empty list when it is gone."""
+        try:
+            return sorted(os.listdir(self.root + path))
+        except OSError as error:
+            if error.errno in GONE or error.errno in NO_VALUE:
+                return []
+            _raise_unreadable(path, error)
+
+    def link(self, path: str) -> str | None:
+        """Return what a symbolic link says; None when there is none."""
+        try:
+            return os.readlink(self.root + path)
+        except OSError as error:
+            if error.errno in GONE or error.errno in NO_VALUE:
+                return None
+            _raise_unreadable(path, error)
+
+    def exists(self, path: str) -> bool:
+        """Tell whether the path is there (links are followed)."""
+        return os.path.exists(self.root + path)
+
+    # Writing.
+
+    def write_attribute(self, path: str, value: str) -> None:
+        """Write a sysfs attribute once. May block in the kernel: use the children room for scans.
+
+        One write() and no retry: the kernel acts on the first call, and Python would repeat an
+        interrupted one (PEP 475). Raises OSError; a short count is EIO.
+        """
+        fd = os.open(self.root + path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            if os.write(fd, value.encode()) != len(value.encode()):
+                raise OSError(errno.EIO, "short write", path)
+        finally:
+            os.close(fd)
+
+    def write_file(self, path: str, content: str, mode: int = 0o644) -> None:
+        """Replace a file atomically: readers see the old or the new content, also after a crash."""
+        target = self.root + path
+        folder = os.path.dirname(target)
+        os.makedirs(folder, exist_ok=True)
+        temporary = os.path.join(folder, f".{os.path.basename(target)}.{os.getpid()}.virt-san")
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(fd, "w", encoding="utf-8") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fchmod(stream.fileno(), mode)
+                os.fsync(stream.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        _sync_folder(folder)
+
+    def remove_file(self, path: str) -> None:
+        """Remove a file; no error when it is not there."""
+        try:
+            os.unlink(self.root + path)
+        except FileNotFoundError:
+            return
+        _sync_folder(os.path.dirname(self.root + path))
+
+    # Running.
+
+    def run(self, argv: Sequence[str], deadline: float, stdin: str | None = None, accept: Sequence[int] = (0,)) -> Completed:
+        """Run a command; raises CommandError when its exit code is not one of `accept`, or at the deadline (seconds)."""
+        done = self._runner(argv, deadline, stdin)
+        if done.code not in accept:
+            said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            raise CommandError(
+                f"{' '.join(argv)}: exit code {done.code}" + (f": {said[-1]}" if said else ""), command=list(argv), code=done.code, stderr=done.stderr[-2000:]
+            )
+        return done
+
+    def require_root(self, purpose: str) -> None:
+        """Raise UnavailableError unless this process may change the host's devices."""
+        if not self.root and os.geteuid() != 0:
+            raise UnavailableError(f"{purpose} needs root on this host; run the task with become: true")
+
+
+def _sync_folder(folder: str) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _raise_unreadable(path: str, error: OSError) -> NoReturn:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        raise UnavailableError(f"{path} is not readable for this user; run the task with become: true", path=path) from error
+    raise SanError(f"{path}: {error.strerror}", path=path, errno=error.errno) from error
+
+
+def parse_properties(text: str, separator: str = "=") -> Mapping[str, str]:
+    """Return KEY=value lines as a mapping; lines without the separator are left out."""
+    return dict(line.split(separator, 1) for line in text.splitlines() if separator in line)

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One change at a time on a host."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ansible_collections.virt.san.plugins.module_utils._errors import LockedError
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
+
+LOCK = "/run/virt-san.lock"
+
+
+@contextmanager
+def host_lock(host: Host, who: str, timeout: float) -> Iterator[None]:
+    """Hold the host's lock; wait at most `timeout` seconds for whoever has it.
+
+    The kernel drops the lock with its holder, so that a killed run never blocks the next one.
+    Raises LockedError that names the holder.
+    """
+    fd = os.open(host.path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not wait_until(host, lambda: _try_lock(fd), bool, timeout):
+            holder = _holder(fd)
+            raise LockedError(f"another run holds {LOCK} on this host: {holder}; waited {timeout:g} s. Wait for it or end it, then run again", holder=holder)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps({"pid": os.getpid(), "what": who}).encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(fd: int) -> str:
+    try:
+        told = json.loads(os.pread(fd, 4096, 0).decode())
+        return f"{told['what']} (pid {told['pid']})"
+    except (ValueError, KeyError, TypeError):
+        return "unknown"
