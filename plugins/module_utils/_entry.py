@@ -56,9 +56,12 @@ def _lock(module: AnsibleModule, host: Host) -> AbstractContextManager[None]:
 
 def _finish(module: AnsibleModule, work: Callable[[], Outcome]) -> None:
     try:
-        outcome = work()
+        _report(module, work())
     except SanError as error:
         module.fail_json(msg=error.message, error=type(error).__name__, **error.details)
+
+
+def _report(module: AnsibleModule, outcome: Outcome) -> None:
     for warning in outcome.warnings:
         module.warn(warning)
     result = dict(outcome.facts, changed=outcome.changed)

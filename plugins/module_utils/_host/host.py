@@ -69,7 +69,10 @@ def run_command(argv: Sequence[str], deadline: float, stdin: str | None = None) 
             env={**os.environ, **C_LOCALE},
         )
     except FileNotFoundError as missing:
-        raise UnavailableError(f"the command {argv[0]} is not installed on this host; install it (role virt.san.host does)", command=argv[0]) from missing
+        raise UnavailableError(
+            f"the command {argv[0]} is not installed on this host; install it (role virt.san.host does)",
+            command=argv[0],
+        ) from missing
     except subprocess.TimeoutExpired as late:
         raise CommandError(f"{' '.join(argv)}: no answer within {deadline:g} s", command=list(argv)) from late
     return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
@@ -178,13 +181,18 @@ class Host:
 
     # Running.
 
-    def run(self, argv: Sequence[str], deadline: float, stdin: str | None = None, accept: Sequence[int] = (0,)) -> Completed:
-        """Run a command; raises CommandError when its exit code is not one of `accept`, or at the deadline (seconds)."""
+    def run(
+        self, argv: Sequence[str], deadline: float, stdin: str | None = None, accept: Sequence[int] = (0,)
+    ) -> Completed:
+        """Run a command; raises CommandError for an exit code not in `accept`, or at the deadline (seconds)."""
         done = self._runner(argv, deadline, stdin)
         if done.code not in accept:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise CommandError(
-                f"{' '.join(argv)}: exit code {done.code}" + (f": {said[-1]}" if said else ""), command=list(argv), code=done.code, stderr=done.stderr[-2000:]
+                f"{' '.join(argv)}: exit code {done.code}" + (f": {said[-1]}" if said else ""),
+                command=list(argv),
+                code=done.code,
+                stderr=done.stderr[-2000:],
             )
         return done
 
@@ -204,7 +212,9 @@ def _sync_folder(folder: str) -> None:
 
 def _raise_unreadable(path: str, error: OSError) -> NoReturn:
     if error.errno in (errno.EACCES, errno.EPERM):
-        raise UnavailableError(f"{path} is not readable for this user; run the task with become: true", path=path) from error
+        raise UnavailableError(
+            f"{path} is not readable for this user; run the task with become: true", path=path
+        ) from error
     raise SanError(f"{path}: {error.strerror}", path=path, errno=error.errno) from error
 
 

@@ -29,7 +29,11 @@ def host_lock(host: Host, who: str, timeout: float) -> Iterator[None]:
     try:
         if not wait_until(host, lambda: _try_lock(fd), bool, timeout):
             holder = _holder(fd)
-            raise LockedError(f"another run holds {LOCK} on this host: {holder}; waited {timeout:g} s. Wait for it or end it, then run again", holder=holder)
+            raise LockedError(
+                f"another run holds {LOCK} on this host: {holder}; waited {timeout:g} s. "
+                "Wait for it or end it, then run again",
+                holder=holder,
+            )
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"pid": os.getpid(), "what": who}).encode(), 0)
         yield

@@ -42,7 +42,12 @@ def wait_until(
 
 
 def require(
-    host: Host, observe: Callable[[], State], satisfied: Callable[[State], bool], timeout: float, what: str, describe: Callable[[State], str] = str
+    host: Host,
+    observe: Callable[[], State],
+    satisfied: Callable[[State], bool],
+    timeout: float,
+    what: str,
+    describe: Callable[[State], str] = str,
 ) -> State:
     """Like wait_until, and raise WaitTimeoutError naming `what` and the last observed state."""
     state = wait_until(host, observe, satisfied, timeout)

@@ -81,6 +81,27 @@ class Npiv:
         }
 
 
+_HBA_FACTS = (
+    "name",
+    "number",
+    "transport",
+    "wwpn",
+    "wwnn",
+    "initiator",
+    "port_state",
+    "port_type",
+    "speed",
+    "fabric_name",
+    "symbolic_name",
+    "vendor",
+    "model",
+    "driver",
+    "firmware",
+    "pci_address",
+    "parent",
+)
+
+
 @dataclass(frozen=True)
 class Hba:
     """One SCSI host: a physical or virtual HBA, or an iSCSI session's host."""
@@ -113,13 +134,7 @@ class Hba:
         return f"host{self.number}"
 
     def to_dict(self) -> dict[str, Any]:
-        facts = {
-            key: getattr(self, key)
-            for key in (
-                "name number transport wwpn wwnn initiator port_state port_type speed fabric_name "
-                "symbolic_name vendor model driver firmware pci_address parent"
-            ).split()
-        }
+        facts: dict[str, Any] = {key: getattr(self, key) for key in _HBA_FACTS}
         facts["npiv"] = self.npiv.to_dict()
         facts["targets"] = [target.to_dict() for target in self.targets]
         return facts

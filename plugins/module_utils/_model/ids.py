@@ -37,7 +37,9 @@ def parse_wwn(text: str) -> Wwn:
             digits = digits[len(prefix) :]
     digits = digits.replace(":", "").replace("-", "")
     if len(digits) != 16 or not _HEX.match(digits):
-        raise ValueError(f"{text!r} is not a WWN: 16 hex digits are needed, as in 2100001b32a1b2c3 or 21:00:00:1b:32:a1:b2:c3")
+        raise ValueError(
+            f"{text!r} is not a WWN: 16 hex digits are needed, as in 2100001b32a1b2c3 or 21:00:00:1b:32:a1:b2:c3"
+        )
     return Wwn(digits)
 
 
@@ -88,7 +90,7 @@ def parse_wwid(text: str) -> Wwid:
         return _checked(raw, "3", low[1:], (16, 32))
     if low[:1] == "2" and len(low) - 1 in _EUI_LENGTHS and _HEX.match(low):
         return _checked(raw, "2", low[1:], _EUI_LENGTHS)
-    if raw[:1] in ("1", "8", "0", "S") and len(raw) > 4 and not raw[1:].strip("0") == "":
+    if raw[:1] in ("1", "8", "0", "S") and len(raw) > 4 and raw[1:].strip("0"):
         return Wwid(raw)
     raise ValueError(_wwid_help(raw))
 
@@ -164,7 +166,10 @@ def kernel_luns(number: int) -> tuple[int, ...]:
     Raises ValueError outside 0..16383 (or its flat form).
     """
     if number < 0 or number > 0x4000 + MAX_FLAT_LUN:
-        raise ValueError(f"LUN number {number} is out of range: 0 to {MAX_FLAT_LUN}, or the kernel's flat form 16384 to {0x4000 + MAX_FLAT_LUN}")
+        raise ValueError(
+            f"LUN number {number} is out of range: 0 to {MAX_FLAT_LUN}, "
+            f"or the kernel's flat form 16384 to {0x4000 + MAX_FLAT_LUN}"
+        )
     if number > MAX_FLAT_LUN:
         return (number,)
     return (number, 0x4000 + number) if number < 256 else (0x4000 + number, number)
@@ -182,7 +187,9 @@ def parse_size(value: str | int) -> int:
     """
     match = _SIZE.match(str(value))
     if not match:
-        raise ValueError(f"{value!r} is not a size: a number with K, M, G, T or P (1024-based), as in 10G or 512MiB, or plain bytes")
+        raise ValueError(
+            f"{value!r} is not a size: a number with K, M, G, T or P (1024-based), as in 10G or 512MiB, or plain bytes"
+        )
     whole, unit = match.group(1), _SUFFIXES[match.group(2).upper()]
     number = int(whole) * unit if whole.isdigit() else float(whole) * unit
     if int(number) != number:
