@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# make help   lists the targets
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+STEP := tests/tools/step
+LAB := tests/lab/lab
+INVENTORY := tests/lab/inventory.yml
+
+# Tools come from the checkout, never from the machine; they read no terminal.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/links
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+# For the tools that write below $HOME.
+OWN_HOME := HOME=$(CURDIR)/.cache/home XDG_CACHE_HOME= XDG_CONFIG_HOME= XDG_DATA_HOME=
+COPY := .cache/copy/ansible_collections/virt/san
+
+# What may not exist yet. A directory that is not there is no test, and is not counted as one.
+LAB_UNIT_TESTS := $(wildcard tests/lab/tests)
+LAB_TESTS := $(wildcard tests/integration)
+SCENARIOS := $(wildcard extensions/molecule/*/molecule.yml)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## the tools of the checks in .venv, the collection's tree in .cache (every target does this)
+	@tests/tools/setup
+
+##### Checks
+
+.PHONY: test
+test: begin setup-step lint test-unit sanity units $(if $(LAB_TESTS),test-lab) $(if $(SCENARIOS),molecule) ## all checks, the cheap ones first
+	@$(STEP) --summary
+
+.PHONY: test-full
+test-full: PYTEST_MARKS :=
+test-full: test ## all checks, with the tests that take minutes
+
+.PHONY: begin
+begin:
+	@$(STEP) --begin
+
+.PHONY: setup-step
+setup-step:
+	@$(STEP) setup tests/tools/setup
+
+.PHONY: lint
+lint: setup ## ruff, mypy, yamllint, ansible-lint, the changelog and the docs
+	@$(STEP) ruff-check ruff check --quiet
+	@$(STEP) ruff-format ruff format --quiet --check
+	@$(STEP) yamllint yamllint --strict .
+	@$(STEP) changelog antsibull-changelog lint
+	@$(STEP) mypy mypy -p ansible_collections.virt.san.plugins
+	@$(STEP) docs antsibull-docs lint-collection-docs --plugin-docs .
+	@$(STEP) ansible-lint env $(OWN_HOME) ansible-lint --quiet --offline
+
+# The tests marked `full` take minutes each.
+PYTEST_MARKS := and not full
+
+.PHONY: test-unit
+test-unit: setup ## unit tests of the collection and of the lab's programs
+	@$(STEP) unit pytest -q tests/unit $(LAB_UNIT_TESTS) -m "not lab $(PYTEST_MARKS)"
+
+.PHONY: copy
+copy: setup
+	@python tests/tools/tree.py copy .cache/copy
+
+.PHONY: sanity
+sanity: copy ## ansible-test sanity
+	@cd $(COPY) && $(CURDIR)/$(STEP) sanity env $(OWN_HOME) ansible-test sanity --color no $(SANITY_ARGS)
+
+.PHONY: units
+units: copy ## the unit tests again, as ansible-test runs them: one process a test, no Ansible but module_utils
+	@cd $(COPY) && $(CURDIR)/$(STEP) units env $(OWN_HOME) ansible-test units --color no --python default
+
+.PHONY: test-lab
+test-lab: setup lab-up ## tests on the lab
+	@$(STEP) lab-tests pytest -q tests/integration -m "lab $(PYTEST_MARKS)"
+
+.PHONY: molecule
+molecule: setup lab-up ## Molecule scenarios on the lab
+ifeq ($(SCENARIOS),)
+	@echo "No Molecule scenario exists yet." >&2; exit 1
+endif
+	@cd extensions && $(CURDIR)/$(STEP) molecule env $(OWN_HOME) molecule test --all
+
+##### The lab: a whole SAN in software
+
+.PHONY: lab-up
+lab-up: setup ## build and start the lab
+	@$(STEP) lab-up $(LAB) up
+
+.PHONY: lab-down
+lab-down: ## stop the lab
+	@$(LAB) down
+
+.PHONY: demo
+demo: setup lab-up ## provision LUNs on the lab's hosts and look at the result
+	@$(STEP) demo $(LAB) demo
+
+.PHONY: bench
+bench: setup lab-up ## the table of benchmarks
+	@$(STEP) bench python tests/bench/bench.py
