@@ -114,10 +114,10 @@ def _wwid_help(raw: str) -> str:
 
 def parse_iqn(text: str) -> str:
     """Return an iSCSI name in the canonical lower case, or raise ValueError."""
-    name = str(text).strip()
+    name = str(text).strip().lower()
     if not _IQN.match(name):
         raise ValueError(f"{text!r} is not an iSCSI name: iqn.YYYY-MM.reversed.domain:name, eui.<16 hex> or naa.<hex>")
-    return name.lower()
+    return name
 
 
 class Hctl(NamedTuple):
