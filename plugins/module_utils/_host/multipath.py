@@ -90,7 +90,7 @@ def ask(host: Host, command: str, deadline: float) -> str:
             connection.sendall(_SIZE_T.pack(len(command) + 1) + command.encode() + b"\0")
             (length,) = _SIZE_T.unpack(_receive(host, connection, _SIZE_T.size, until))
             if not 0 < length < MAX_REPLY:
-                raise CommandError(f"multipathd, asked for {command!r}, announced a reply of {length} bytes", command=command)
+                raise CommandError(f"multipathd answered {command!r} with a reply of {length} bytes", command=command)
             reply = _receive(host, connection, length, until)
     except socket.timeout as late:
         raise CommandError(
@@ -102,7 +102,9 @@ def ask(host: Host, command: str, deadline: float) -> str:
         raise CommandError(f"multipathd, asked for {command!r}: {error.strerror or error}", command=command) from error
     text = reply.rstrip(b"\0").decode("utf-8", "replace").rstrip("\n")
     if text.startswith("permission den"):
-        raise UnavailableError(f"multipathd takes {command!r} from root only; run the task with become: true", command=command)
+        raise UnavailableError(
+            f"multipathd takes {command!r} from root only; run the task with become: true", command=command
+        )
     return text
 
 
@@ -139,7 +141,9 @@ def parse_maps(text: str) -> list[DaemonMap]:
     try:
         return [_map(told) for told in json.loads(text)["maps"]]
     except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-        raise CommandError(f"multipathd's list of maps cannot be understood: {wrong!r}", command="show maps json") from wrong
+        raise CommandError(
+            f"multipathd's list of maps cannot be understood: {wrong!r}", command="show maps json"
+        ) from wrong
 
 
 def parse_paths(text: str) -> list[KnownPath]:
@@ -178,8 +182,8 @@ def _connect(host: Host, deadline: float) -> socket.socket:
             refused = refused or error
         else:
             return connection
-    code = refused.errno if refused else errno.ECONNREFUSED
-    raise UnavailableError(f"multipathd runs but its socket cannot be reached ({errno.errorcode.get(code or 0, code)}): {_NOT_RUNNING}", service="multipathd")
+    why = refused.strerror if refused else "no address"
+    raise UnavailableError(f"multipathd's socket cannot be reached ({why}): {_NOT_RUNNING}", service="multipathd")
 
 
 def _receive(host: Host, connection: socket.socket, length: int, until: float) -> bytes:
