@@ -141,9 +141,7 @@ def parse_maps(text: str) -> list[DaemonMap]:
     try:
         return [_map(told) for told in json.loads(text)["maps"]]
     except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-        raise CommandError(
-            f"multipathd's list of maps cannot be understood: {wrong!r}", command="show maps json"
-        ) from wrong
+        raise CommandError(f"multipathd's list of maps makes no sense: {wrong!r}", command="show maps json") from wrong
 
 
 def parse_paths(text: str) -> list[KnownPath]:
