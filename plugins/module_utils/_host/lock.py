@@ -36,7 +36,10 @@ def host_lock(host: Host, who: str, timeout: float) -> Iterator[None]:
             )
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"pid": os.getpid(), "what": who}).encode(), 0)
-        yield
+        try:
+            yield
+        finally:
+            os.ftruncate(fd, 0)  # or the next holder's first moment would show this one's name
     finally:
         os.close(fd)
 
