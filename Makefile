@@ -23,6 +23,10 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 OWN_HOME := HOME=$(CURDIR)/.cache/home XDG_CACHE_HOME= XDG_CONFIG_HOME= XDG_DATA_HOME=
 COPY := .cache/copy/ansible_collections/virt/san
 
+# ansible-test runs whatever python3.x it finds; only the one of .venv has the packages it needs.
+ANSIBLE_TEST = cd $(COPY) && $(CURDIR)/$(STEP) $@ env $(OWN_HOME) ansible-test $@ --color no \
+	--python $$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
 # What may not exist yet. A directory that is not there is no test, and is not counted as one.
 LAB_UNIT_TESTS := $(wildcard tests/lab/tests)
 LAB_TESTS := $(wildcard tests/integration)
@@ -56,7 +60,7 @@ setup-step:
 
 .PHONY: lint
 lint: setup ## ruff, mypy, yamllint, ansible-lint, the changelog and the docs
-	@$(STEP) ruff-check ruff check --quiet
+	@$(STEP) ruff-check ruff check --quiet --output-format concise
 	@$(STEP) ruff-format ruff format --quiet --check
 	@$(STEP) yamllint yamllint --strict .
 	@$(STEP) changelog antsibull-changelog lint
@@ -77,11 +81,11 @@ copy: setup
 
 .PHONY: sanity
 sanity: copy ## ansible-test sanity
-	@cd $(COPY) && $(CURDIR)/$(STEP) sanity env $(OWN_HOME) ansible-test sanity --color no $(SANITY_ARGS)
+	@$(ANSIBLE_TEST) $(SANITY_ARGS)
 
 .PHONY: units
 units: copy ## the unit tests again, as ansible-test runs them: one process a test, no Ansible but module_utils
-	@cd $(COPY) && $(CURDIR)/$(STEP) units env $(OWN_HOME) ansible-test units --color no --python default
+	@$(ANSIBLE_TEST)
 
 .PHONY: test-lab
 test-lab: setup lab-up ## tests on the lab

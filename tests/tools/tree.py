@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -68,7 +67,7 @@ def make_copy(tree: Path) -> None:
         target.unlink(missing_ok=True)
         shutil.copy2(source, target, follow_symlinks=False)
     keep = {tree / ".git", tree / "tests" / "output"}
-    for folder, _, files in os.walk(tree, topdown=False):
+    for folder, _subfolders, files in os.walk(tree, topdown=False):
         here = Path(folder)
         if any(here == kept or kept in here.parents for kept in keep):
             continue
