@@ -180,7 +180,7 @@ def _option_differences(where: str, documented: dict[str, Any], taken: dict[str,
     return found
 
 
-class _Captured(Exception):  # noqa: N818
+class _Captured(Exception):
     """Carries an argument_spec out of main()."""
 
 
