@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # For modules that change the host.
+    # For all modules. One that changes the host adds how far it supports the first three.
     DOCUMENTATION = r"""
 attributes:
   check_mode:
@@ -23,10 +23,12 @@ attributes:
   platform:
     description:
       - The platforms of the managed host on which the module works.
+    platforms: linux
+    support: full
 """
 
-    # For modules that only read, used with the fragment above.
-    FACTS = r"""
+    # For modules that only read, together with the fragment above.
+    READS = r"""
 attributes:
   check_mode:
     support: full
@@ -40,6 +42,11 @@ attributes:
     support: full
     details:
       - The module changes nothing.
+"""
+
+    # For modules that return ansible_facts.
+    FACTS = r"""
+attributes:
   facts:
     description:
       - The module returns C(ansible_facts), which later tasks of the play see as variables.
