@@ -1,0 +1,324 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What to scan and what to read again, so that nothing comes in that was not asked for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Union
+
+from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError
+from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path, San
+from ansible_collections.virt.san.plugins.module_utils._model.fabric import SAN_TRANSPORTS, Hba, Target
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, decode_lun, kernel_luns, same_lun
+
+LISTS_TARGETS = ("fc", "fcoe", "iscsi")
+"""Transports whose targets the kernel names. A host of another one is scanned with a wildcard for the target."""
+
+
+@dataclass(frozen=True)
+class Expect:
+    """What must be there in the end. Nothing given: nothing is waited for but what appears."""
+
+    wwids: tuple[Wwid, ...] = ()
+    luns: tuple[int, ...] = ()
+    lun_sizes: Mapping[int, int] = field(default_factory=dict)
+    """Bytes by LUN number."""
+    wwid_sizes: Mapping[Wwid, int] = field(default_factory=dict)
+    """Bytes by WWID."""
+    count: int | None = None
+    """Logical units: exactly so many."""
+    paths: int | None = None
+    """Usable paths of each unit: at least so many."""
+
+    @property
+    def all_luns(self) -> tuple[int, ...]:
+        return tuple(dict.fromkeys((*self.luns, *self.lun_sizes)))
+
+    @property
+    def all_wwids(self) -> tuple[Wwid, ...]:
+        return tuple(dict.fromkeys((*self.wwids, *self.wwid_sizes)))
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.all_luns or self.all_wwids) or self.count is not None or self.paths is not None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, in the model's terms."""
+
+    hbas: tuple[str, ...] = ()
+    """Names of SCSI hosts, WWPNs or initiator IQNs; empty: every HBA of a SAN transport."""
+    targets: tuple[str, ...] = ()
+    """WWPNs or IQNs; empty: every target."""
+    luns: tuple[int, ...] = ()
+    expect: Expect = field(default_factory=Expect)
+    refresh_sizes: bool = True
+    known_wwids: frozenset[Wwid] = frozenset()
+    """Units that were provisioned before: they may be in use."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """LUN numbers that may be scanned in; empty: all that the targets have."""
+        return tuple(dict.fromkeys((*self.luns, *self.expect.all_luns)))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One look at the host: the model, and what only a rescan needs to know besides."""
+
+    san: San
+    devices: frozenset[Hctl] = frozenset()
+    """Addresses of all SCSI devices of whatever type: the kernel scans none of them again."""
+    placeholders: frozenset[Hctl] = frozenset()
+    """Those that never get a disk as they are: the target said that nothing is connected there."""
+    recorded: frozenset[str] = frozenset()
+    """Kernel names of the disks udev has finished with."""
+    claimed: frozenset[str] = frozenset()
+    """Kernel names of the disks that udev says belong to multipath."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The HBAs and targets a request is about."""
+
+    hbas: tuple[Hba, ...]
+    targets: frozenset[str] = frozenset()
+    """Empty: every target."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(hba.name for hba in self.hbas)
+
+    def covers(self, path: Path) -> bool:
+        return path.hba in self.names and (not self.targets or path.target in self.targets)
+
+
+@dataclass(frozen=True)
+class DeletePlaceholder:
+    """Remove a SCSI device that has no disk and stands in the way of one."""
+
+    hba: str
+    hctl: Hctl
+
+    def describe(self) -> str:
+        return (
+            f"{self.hba}: delete placeholder {self.hctl}, which has no disk and hides LUN {decode_lun(self.hctl.lun)}"
+        )
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Ask for one LUN of one target; None stands for all of them."""
+
+    hba: str
+    channel: int | None
+    target_id: int | None
+    lun: int | None
+    """As the kernel counts."""
+    target: str | None = None
+    """WWPN or IQN."""
+
+    def describe(self) -> str:
+        address = " ".join("-" if part is None else str(part) for part in (self.channel, self.target_id, self.lun))
+        what = "all LUNs" if self.lun is None else f"LUN {decode_lun(self.lun)}"
+        return f"{self.hba}: scan {address} ({what} of {self.target or 'every target'})"
+
+
+@dataclass(frozen=True)
+class Reread:
+    """Have the kernel ask an existing disk for its size and identity again."""
+
+    hba: str
+    hctl: Hctl
+    device: str
+
+    def describe(self) -> str:
+        return f"{self.hba}: read size and identity of {self.device} ({self.hctl}) again"
+
+
+RescanStep = Union[DeletePlaceholder, Scan, Reread]
+
+
+@dataclass(frozen=True)
+class SkippedPort:
+    """A port that was not scanned."""
+
+    hba: str | None
+    target: str | None
+    reason: str
+
+    def to_dict(self) -> dict[str, str | None]:
+        return {"hba": self.hba, "target": self.target, "reason": self.reason}
+
+    def __str__(self) -> str:
+        port = " to ".join(part for part in (self.hba, self.target) if part)
+        return f"{port}: {self.reason}"
+
+
+# Which HBAs and targets.
+
+
+def select(hbas: Iterable[Hba], request: Request) -> Selection:
+    """Return what the request is about. Raises NotFoundError for an HBA this host does not have."""
+    there = tuple(hbas)
+    if not request.hbas:
+        chosen = tuple(hba for hba in there if hba.transport in SAN_TRANSPORTS)
+        return Selection(chosen, frozenset(request.targets))
+    for name in request.hbas:
+        if not any(_is_called(hba, name) for hba in there):
+            known = ", ".join(_call(hba) for hba in there) or "none at all"
+            raise NotFoundError(
+                f"hbas: this host has no HBA {name}; it has: {known}. Name one of these by host name, WWPN or "
+                "initiator IQN, or leave the option out to take every SAN HBA",
+                hba=name,
+                hbas=[hba.name for hba in there],
+            )
+    chosen = tuple(hba for hba in there if any(_is_called(hba, name) for name in request.hbas))
+    return Selection(chosen, frozenset(request.targets))
+
+
+def _is_called(hba: Hba, name: str) -> bool:
+    return name in (hba.name, hba.wwpn, hba.initiator)
+
+
+def _call(hba: Hba) -> str:
+    identity = hba.wwpn or hba.initiator
+    return f"{hba.name} ({hba.transport}{f' {identity}' if identity else ''})"
+
+
+def skipped_ports(selection: Selection) -> tuple[SkippedPort, ...]:
+    """Return the ports that cannot be scanned just now, and why.
+
+    The kernel skips them too, and reports success for the scan.
+    """
+    skipped = [port for hba in selection.hbas for port in _skipped_of(hba, selection.targets)]
+    seen = {target.name for hba in selection.hbas for target in hba.targets}
+    skipped += [
+        SkippedPort(None, name, "no selected HBA sees this target: check zoning, cabling or the iSCSI login")
+        for name in sorted(selection.targets - seen)
+    ]
+    return tuple(skipped)
+
+
+def _skipped_of(hba: Hba, wanted: frozenset[str]) -> Iterator[SkippedPort]:
+    if hba.transport in LISTS_TARGETS and not any(_may_be_target(target) for target in hba.targets):
+        state = f"; the port is {hba.port_state}" if hba.port_state else ""
+        yield SkippedPort(hba.name, None, f"the HBA sees no target{state}")
+    for target in hba.targets:
+        if target.scannable or (target.name not in wanted if wanted else not _may_be_target(target)):
+            continue
+        if target.target_id is None:
+            yield SkippedPort(hba.name, target.name, f"no SCSI target for this HBA (port is {target.state})")
+        else:
+            yield SkippedPort(hba.name, target.name, f"not ready: {target.state}")
+
+
+def _may_be_target(target: Target) -> bool:
+    """Tell targets from the other ports of a fabric: initiators, the name server."""
+    return target.target_id is not None or "FCP Target" in target.roles
+
+
+# What to do.
+
+
+def plan_scans(seen: Seen, selection: Selection, request: Request, choice: int = 0) -> tuple[RescanStep, ...]:
+    """Return the scans, each placeholder's deletion before the scan it hides a LUN from.
+
+    `choice` is which of a LUN number's countings (kernel_luns) to ask for: the second is asked for
+    only where the first brought nothing, so that no other LUN comes in.
+    """
+    steps: list[RescanStep] = []
+    for hba in selection.hbas:
+        for way in _ways(hba, selection.targets):
+            steps += _plan_way(seen, way, request.numbers, choice)
+    return tuple(steps)
+
+
+def _ways(hba: Hba, wanted: frozenset[str]) -> Iterator[Scan]:
+    """Return a wildcard scan for every target of an HBA that can be scanned."""
+    if hba.transport not in LISTS_TARGETS and not hba.targets:
+        if not wanted:
+            yield Scan(hba.name, None, None, None)
+        return
+    for target in hba.targets:
+        if target.scannable and (not wanted or target.name in wanted):
+            yield Scan(hba.name, target.channel, target.target_id, None, target.name)
+
+
+def _plan_way(seen: Seen, way: Scan, numbers: tuple[int, ...], choice: int) -> Iterator[RescanStep]:
+    if not numbers:
+        if choice == 0:
+            yield from _free(seen, way, (0,))
+            yield way
+        return
+    for number in numbers:
+        countings = kernel_luns(number)
+        if choice < len(countings) and not _there(seen, way, countings):
+            yield from _free(seen, way, countings[choice : choice + 1])
+            yield Scan(way.hba, way.channel, way.target_id, countings[choice], way.target)
+
+
+def _there(seen: Seen, way: Scan, countings: Iterable[int]) -> bool:
+    """Tell whether the LUN has a device on this way, under any of its numbers, that is no placeholder."""
+    if way.channel is None or way.target_id is None:
+        return False
+    addresses = {Hctl(_host_number(way.hba), way.channel, way.target_id, lun) for lun in countings}
+    return bool((addresses & seen.devices) - _placeholders(seen))
+
+
+def _free(seen: Seen, way: Scan, countings: Iterable[int]) -> Iterator[DeletePlaceholder]:
+    for hctl in sorted(_placeholders(seen)):
+        same_way = (way.channel, way.target_id) in ((None, None), (hctl.channel, hctl.target))
+        if hctl.host == _host_number(way.hba) and same_way and hctl.lun in countings:
+            yield DeletePlaceholder(way.hba, hctl)
+
+
+def _placeholders(seen: Seen) -> frozenset[Hctl]:
+    """Return what stands in a disk's way: devices of "nothing connected", and at LUN 0 any without a disk."""
+    return seen.placeholders | {path.hctl for path in seen.san.orphans if path.hctl.lun == 0}
+
+
+def _host_number(hba: str) -> int:
+    return int(hba[len("host") :])
+
+
+def plan_rereads(seen: Seen, selection: Selection, request: Request) -> tuple[Reread, ...]:
+    """Return the existing disks whose size and identity must be asked for again: those the request is about."""
+    if not request.refresh_sizes:
+        return ()
+    return tuple(
+        Reread(path.hba, path.hctl, path.device)
+        for path in concerned_paths(seen.san, selection, request)
+        if path.device and path.state == "running"
+    )
+
+
+def concerned_paths(san: San, selection: Selection, request: Request) -> tuple[Path, ...]:
+    """Return the paths the request is about: by number or WWID where any is given, else all of the selection."""
+    everything = not request.numbers and not request.expect.all_wwids
+    return tuple(
+        path
+        for unit in san.luns
+        for path in unit.paths
+        if selection.covers(path) and (everything or _is_meant(unit, path, request))
+    )
+
+
+def _is_meant(unit: LogicalUnit, path: Path, request: Request) -> bool:
+    by_number = any(same_lun(number, path.hctl.lun) for number in request.numbers)
+    return by_number or any(has_wwid(unit, wwid) for wwid in request.expect.all_wwids)
+
+
+def has_wwid(unit: LogicalUnit, wwid: Wwid) -> bool:
+    """Tell whether a unit goes by this WWID: as udev names it, or by another of its own designators."""
+    return unit.wwid == wwid or wwid in designator_wwids(unit)
+
+
+def designator_wwids(unit: LogicalUnit) -> frozenset[str]:
+    """Return a unit's designators as WWIDs."""
+    prefixes = {"naa": "3", "eui": "2", "name": "8"}
+    return frozenset(prefixes[known.kind] + known.value for known in unit.designators if known.kind in prefixes)
