@@ -1,0 +1,1 @@
+"""The software SAN: virtual machines, two Fibre Channel fabrics and an array."""

@@ -1,0 +1,193 @@
+"""Up, down, reset, reboot: the life of the whole lab."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from . import machine, remote, state, switches
+from .config import ARRAY, FABRICS, HOSTS, MACHINES, Lab, Machine
+from .errors import LabError
+from .image import Image, ensure_image, image_for
+
+BOOT_SECONDS = 180
+ONLINE_SECONDS = 60
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# One connection for the whole wait: the port's ways are polled where they are.
+_WAIT_ONLINE = """
+deadline=$(($(date +%s) + $1)); count=$2
+while :; do
+    online=$(grep -lx Online /sys/class/fc_host/host*/port_state 2>/dev/null | wc -l)
+    [ "$online" -ge "$count" ] && exit 0
+    [ "$(date +%s)" -ge "$deadline" ] && break
+    sleep 0.2
+done
+systemctl --no-pager --lines=20 status sanlab-fc.service
+grep . /sys/class/fc_host/host*/port_state
+exit 1
+"""
+
+
+def in_parallel(action: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Do the same for each; the first error is raised once all are done."""
+    with ThreadPoolExecutor(max_workers=max(1, len(items))) as pool:
+        return list(pool.map(action, items))
+
+
+def build(lab: Lab, releases: list[str]) -> list[Image]:
+    """Have the images, building the missing ones side by side."""
+    lab.logs.mkdir(parents=True, exist_ok=True)
+    return in_parallel(lambda release: ensure_image(release, lab.logs / f"build-{release}.log"), releases)
+
+
+def missing_images(machines: list[Machine]) -> list[str]:
+    return sorted({each.release for each in machines if not image_for(each.release).built})
+
+
+def up(lab: Lab, machines: list[Machine], say: Callable[[str], None]) -> None:
+    """Start what is not running, on fresh disks, and wait until every port is online."""
+    if missing := missing_images(machines):
+        say(f"building images: {', '.join(missing)} (minutes, once)")
+        build(lab, missing)
+    with state.locked(lab):
+        begun = time.monotonic()
+        stopped = [each for each in machines if not machine.is_running(lab, each.name)]
+        for fabric in FABRICS:
+            if not switches.is_running(lab, fabric):
+                say(f"starting fabric {fabric}")
+                switches.start(lab, fabric)
+        start_fresh(lab, stopped, say)
+        finish(lab, machines, say)
+        say(f"up after {time.monotonic() - begun:.0f} s")
+
+
+def start_fresh(lab: Lab, machines: list[Machine], say: Callable[[str], None]) -> None:
+    """Power on with new disks."""
+    machine.choose_ports(lab, list(MACHINES))
+    remote.write_config(lab, machine.ports(lab))
+    for each in machines:
+        say(f"starting {each.name}")
+        machine.create_disks(lab, each)
+        machine.start(lab, each)
+
+
+def finish(lab: Lab, machines: list[Machine], say: Callable[[str], None]) -> None:
+    """Wait for ssh and for the ports; zones open once the array's targets stand."""
+    in_parallel(lambda each: _wait_for_boot(lab, each, say), machines)
+    if machine.is_running(lab, ARRAY.name):
+        for fabric in FABRICS:
+            switches.set_default_zones(lab, fabric)
+
+
+def _wait_for_boot(lab: Lab, each: Machine, say: Callable[[str], None]) -> None:
+    begun = time.monotonic()
+    remote.wait_for_ssh(lab, each.name, machine.ports(lab)[each.name], BOOT_SECONDS)
+    wait_online(lab, each)
+    say(f"{each.name} is ready after {time.monotonic() - begun:.0f} s")
+
+
+def wait_online(lab: Lab, each: Machine) -> None:
+    """Wait until all Fibre Channel ports of a machine are online."""
+    arguments = [str(ONLINE_SECONDS), str(len(each.nics))]
+    result = remote.run(lab, each.name, ["sh", "-c", _WAIT_ONLINE, "sh", *arguments], seconds=ONLINE_SECONDS + 30)
+    if result.returncode != 0:
+        raise LabError(f"{each.name}: FC ports are not online within {ONLINE_SECONDS} s\n{result.stdout}{result.stderr}")
+
+
+def down(lab: Lab, say: Callable[[str], None]) -> None:
+    """Stop everything we started, also what an interrupted run left behind."""
+    if not lab.state.exists():
+        return
+    with state.locked(lab):
+        names = state.started_processes(lab)
+        # Machines first: they need not notice that their fabric goes.
+        for name in sorted(names, key=lambda name: not name.startswith("machine-")):
+            if name.startswith("machine-"):
+                stopped = machine.stop(lab, name.removeprefix("machine-"))
+            else:
+                stopped = state.stop_process(lab, name)
+            if stopped:
+                say(f"stopped {name.removeprefix('machine-')}")
+        for path in lab.runtime.iterdir():
+            path.unlink()
+        lab.runtime.rmdir()
+
+
+def reset(lab: Lab, machines: list[Machine], say: Callable[[str], None]) -> None:
+    """Fresh disks and a boot."""
+    with state.locked(lab):
+        for each in machines:
+            machine.stop(lab, each.name)
+        start_fresh(lab, machines, say)
+        finish(lab, machines, say)
+
+
+def reboot(lab: Lab, machines: list[Machine], say: Callable[[str], None]) -> None:
+    """An orderly reboot; the disks stay."""
+    with state.locked(lab):
+        in_parallel(lambda each: _restart(lab, each, _ask_to_reboot, say), machines)
+
+
+def crash(lab: Lab, machines: list[Machine], wait: bool, say: Callable[[str], None]) -> None:
+    """A reset without warning; the disks stay."""
+    with state.locked(lab):
+        if wait:
+            in_parallel(lambda each: _restart(lab, each, machine.crash, say), machines)
+        else:
+            in_parallel(lambda each: machine.crash(lab, each.name), machines)
+
+
+def _ask_to_reboot(lab: Lab, name: str) -> None:
+    remote.run(lab, name, ["systemctl", "reboot"], seconds=30)
+    remote.drop_connection(lab, name)
+
+
+def _boot_id(lab: Lab, name: str) -> str:
+    result = remote.run(lab, name, ["cat", "/proc/sys/kernel/random/boot_id"], seconds=20)
+    return result.stdout.strip() if result.returncode == 0 else ""
+
+
+def _restart(lab: Lab, each: Machine, action: Callable[[Lab, str], None], say: Callable[[str], None]) -> None:
+    """Restart by some means, and wait until another boot than the present one answers."""
+    begun, before = time.monotonic(), _boot_id(lab, each.name)
+    action(lab, each.name)
+    port = machine.ports(lab)[each.name]
+    while True:
+        remaining = BOOT_SECONDS - (time.monotonic() - begun)
+        remote.wait_for_ssh(lab, each.name, port, remaining)
+        if _boot_id(lab, each.name) not in ("", before):
+            break
+        remote.drop_connection(lab, each.name)
+        time.sleep(0.5)
+    wait_online(lab, each)
+    say(f"{each.name} is back after {time.monotonic() - begun:.0f} s")
+
+
+def status(lab: Lab) -> dict[str, Any]:
+    """What runs, and where."""
+    ports = machine.ports(lab)
+    machines = {
+        name: {
+            "running": machine.is_running(lab, name),
+            "ssh_port": ports.get(name),
+            "release": each.release,
+            "image_built": image_for(each.release).built,
+            "initiator_name": lab.initiator_name(name),
+            "addresses": [address for nic in each.nics if (address := each.address(nic))],
+            "ports": {port.nic: lab.wwpn(port) for port in each.ports},
+        }
+        for name, each in MACHINES.items()
+    }
+    return {
+        "machines": machines,
+        "fabrics": {fabric: {"running": switches.is_running(lab, fabric)} for fabric in FABRICS},
+        "hosts": [host.name for host in HOSTS],
+        "iscsi_target": lab.target_iqn,
+        "state": str(lab.state),
+        "runtime": str(lab.runtime),
+    }
