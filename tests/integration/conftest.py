@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab and Ansible for the tests that run on real kernels.
+
+The lab is judged by `tests/lab/lab`, which does not use the collection; the collection is run as
+users run it, by `ansible` and `ansible-playbook`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB = ROOT / "tests" / "lab" / "lab"
+INVENTORY = ROOT / "tests" / "lab" / "inventory.yml"
+DEADLINE = 600
+HOSTS = ("kvm1", "kvm2")
+
+
+class Lab:
+    """The lab's own commands."""
+
+    def __call__(self, *args: str, fails: bool = False) -> str:
+        """Run `tests/lab/lab ARGS...` and return what it printed; `fails`: it has to exit with an error."""
+        done = subprocess.run([LAB, *args], capture_output=True, text=True, timeout=DEADLINE, check=False)
+        assert (done.returncode != 0) == fails, f"lab {' '.join(args)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def json(self, *args: str) -> Any:
+        """Run a lab command with --json and return what it said."""
+        return json.loads(self(*args, "--json"))
+
+    def ssh(self, machine: str, command: str, fails: bool = False) -> str:
+        """Run a shell command on a machine and return its output, stripped."""
+        return self("ssh", machine, command, fails=fails).strip()
+
+    def wwid(self, name: str) -> str:
+        """Return the WWID hosts see for a LUN of the array."""
+        return str(next(lun["wwid"] for lun in self.json("lun", "list") if lun["name"] == name))
+
+    def provide(self, name: str, number: int, *map_args: str, size: str = "64M", hosts: tuple[str, ...] = HOSTS) -> str:
+        """Create a LUN, map it to hosts as `number`, and return its WWID."""
+        self("lun", "create", name, size)
+        self("lun", "map", name, str(number), *[arg for host in hosts for arg in ("--host", host)], *map_args)
+        return self.wwid(name)
+
+    def devices(self, machine: str) -> str:
+        """Return the state of the kernel's devices, to compare before and after something that must not change it."""
+        return self.ssh(
+            machine,
+            "cd /sys/class/scsi_device && grep -s . */device/wwid */device/state; cat /proc/partitions; dmsetup table;"
+            " ls /sys/class/fc_host; find /etc/multipath /etc/virt-san /etc/lvm -type f -exec md5sum {} + 2>/dev/null; :",
+        )
+
+
+@dataclass
+class Run:
+    """What a run of Ansible did."""
+
+    code: int
+    output: str
+    entries: list[dict[str, Any]] = field(default_factory=list)
+
+    def results(self, host: str, task: str = "") -> list[dict[str, Any]]:
+        """Return the results of the tasks whose name contains `task`, without skipped ones."""
+        return [
+            entry["result"]
+            for entry in self.entries
+            if entry["host"] == host and task in entry["task"] and entry["outcome"] not in ("stats", "skipped")
+        ]
+
+    def __getitem__(self, host: str) -> dict[str, Any]:
+        """Return the last task's result on a host."""
+        return self.results(host)[-1]
+
+    def stats(self, host: str) -> dict[str, int]:
+        """Return a playbook's recap of a host: ok, changed, failures, unreachable, ..."""
+        return next(entry["result"] for entry in self.entries if entry["outcome"] == "stats" and entry["host"] == host)
+
+
+class Ansible:
+    """Runs `ansible` and `ansible-playbook` on the lab's inventory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs = 0
+
+    def start(self, *argv: str) -> Callable[[], Run]:
+        """Start a run and return a function that waits for it."""
+        self.runs += 1
+        results = self.folder / f"results-{self.runs}.jsonl"
+        results.touch()
+        env = {
+            **os.environ,
+            "VIRT_SAN_RESULTS": str(results),
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/integration/callback_plugins"),
+            "ANSIBLE_CALLBACKS_ENABLED": "results_json",
+            "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache/links"),
+        }
+        process = subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            env=env,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+        def wait() -> Run:
+            try:
+                output, _none = process.communicate(timeout=DEADLINE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                output, _none = process.communicate()
+                pytest.fail(f"{' '.join(argv)}: not finished after {DEADLINE} s:\n{output}")
+            return Run(process.returncode, output, [json.loads(line) for line in results.read_text().splitlines()])
+
+        return wait
+
+    def module(self, hosts: str, name: str, fails: bool = False, flags: tuple[str, ...] = (), **options: Any) -> Run:
+        """Run a module of the collection ad hoc; `fails`: it has to fail on some host."""
+        run = self.start_module(hosts, name, flags, **options)()
+        assert (run.code != 0) == fails, run.output
+        return run
+
+    def start_module(self, hosts: str, name: str, flags: tuple[str, ...] = (), **options: Any) -> Callable[[], Run]:
+        """Start a module ad hoc and return a function that waits for it."""
+        module = ["-m", f"virt.san.{name}", "-a", json.dumps(options)]
+        return self.start("ansible", "-i", str(INVENTORY), hosts, *module, *flags)
+
+    def playbook(self, playbook: str | Path, fails: bool = False, flags: tuple[str, ...] = (), **variables: Any) -> Run:
+        """Run a playbook with extra variables; `fails`: some host has to fail."""
+        argv = ["ansible-playbook", "-i", str(INVENTORY), str(playbook), "-e", json.dumps(variables), *flags]
+        run = self.start(*argv)()
+        assert (run.code != 0) == fails, run.output
+        return run
+
+
+@pytest.fixture(scope="session")
+def running_lab() -> Lab:
+    """Return the lab; it has to be up."""
+    lab = Lab()
+    lab("status")
+    return lab
+
+
+@pytest.fixture(scope="module")
+def lab(running_lab: Lab) -> Iterator[Lab]:
+    """Return a lab without LUNs and faults, and leave one."""
+    running_lab("clean")
+    yield running_lab
+    running_lab("clean")
+
+
+@pytest.fixture(scope="session")
+def ansible(tmp_path_factory: pytest.TempPathFactory) -> Ansible:
+    """Return a way to run Ansible on the lab."""
+    return Ansible(tmp_path_factory.mktemp("ansible"))
