@@ -58,7 +58,8 @@ class Lab:
         return self.ssh(
             machine,
             "cd /sys/class/scsi_device && grep -s . */device/wwid */device/state; cat /proc/partitions; dmsetup table;"
-            " ls /sys/class/fc_host; find /etc/multipath /etc/virt-san /etc/lvm -type f -exec md5sum {} + 2>/dev/null; :",
+            " ls /sys/class/fc_host; find /etc/multipath /etc/virt-san /etc/lvm -type f -exec md5sum {} + 2>/dev/null;"
+            " true",
         )
 
 

@@ -5,6 +5,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+from typing import Any
+
+from ansible.parsing.ajson import AnsibleJSONEncoder
+from ansible.plugins.callback import CallbackBase
+
 DOCUMENTATION = r"""
 name: results_json
 type: aggregate
@@ -12,13 +19,6 @@ short_description: Task results as JSON lines
 description: Writes one JSON object per task and host to the file named in the environment.
 options: {}
 """
-
-import json
-import os
-from typing import Any
-
-from ansible.parsing.ajson import AnsibleJSONEncoder
-from ansible.plugins.callback import CallbackBase
 
 FILE = "VIRT_SAN_RESULTS"
 
