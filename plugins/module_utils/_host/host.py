@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -133,6 +134,16 @@ class Host:
                 return None
             _raise_unreadable(path, error)
 
+    def block_number(self, path: str) -> str | None:
+        """Return major:minor of a block device node (links are followed); None for anything else. Opens nothing."""
+        try:
+            node = os.stat(self.root + path)
+        except OSError as error:
+            if error.errno in GONE or error.errno in NO_VALUE:
+                return None
+            _raise_unreadable(path, error)
+        return f"{os.major(node.st_rdev)}:{os.minor(node.st_rdev)}" if stat.S_ISBLK(node.st_mode) else None
+
     def exists(self, path: str) -> bool:
         """Tell whether the path is there (links are followed)."""
         return os.path.exists(self.root + path)
@@ -196,9 +207,13 @@ class Host:
             )
         return done
 
+    def is_root(self) -> bool:
+        """Tell whether this process may ask for everything; always so on a recorded tree."""
+        return bool(self.root) or os.geteuid() == 0
+
     def require_root(self, purpose: str) -> None:
         """Raise UnavailableError unless this process may change the host's devices."""
-        if not self.root and os.geteuid() != 0:
+        if not self.is_root():
             raise UnavailableError(f"{purpose} needs root on this host; run the task with become: true")
 
 

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._model.fabric import Hba
+from ansible_collections.virt.san.plugins.module_utils._model.fabric import Hba, IscsiSession
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, decode_lun
 
 
@@ -96,6 +96,10 @@ class MultipathMap:
     queueing: str | None = None
     """What happens without paths, in multipathd's words ("off", "on", "5 chk", ...); None: not known."""
 
+    def with_queueing(self, queueing: str) -> MultipathMap:
+        """Return the same map with what multipathd says of its queueing."""
+        return replace(self, queueing=queueing)
+
     @property
     def alias(self) -> str | None:
         """The name, when it is not just the WWID."""
@@ -112,9 +116,11 @@ class Use:
     """The device that is held: the unit's own, or one of its partitions."""
     by: str
     """The holder as a person knows it: mount point, VG name, md device, guest or process."""
+    active: bool = True
+    """False: only what is written on it says so (a PV of a VG that is not active); nothing holds the device now."""
 
     def to_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind, "device": self.device, "by": self.by}
+        return {"kind": self.kind, "device": self.device, "by": self.by, "active": self.active}
 
     def __str__(self) -> str:
         return f"{self.device} {self.kind} {self.by}"
@@ -138,6 +144,8 @@ class LogicalUnit:
     logical_block_size: int = 0
     physical_block_size: int = 0
     by_id: str | None = None
+    content: str | None = None
+    """What udev found on it: type of file system, partition table or other signature; None: nothing it knows."""
     uses: tuple[Use, ...] = ()
     problem: str | None = None
     """Why the identity cannot be trusted (two units claim it, none given, ...); None when all is well."""
@@ -151,7 +159,13 @@ class LogicalUnit:
 
     @property
     def in_use(self) -> bool:
+        """Tell whether it serves anything, active or not: such a unit is not to be given away."""
         return bool(self.uses)
+
+    @property
+    def held(self) -> bool:
+        """Tell whether something has it open or lies on it now."""
+        return any(use.active for use in self.uses)
 
     @property
     def unmapped_paths(self) -> tuple[Path, ...]:
@@ -173,6 +187,7 @@ class LogicalUnit:
             "physical_block_size": self.physical_block_size,
             "device": self.device,
             "by_id": self.by_id,
+            "content": self.content,
             "multipath": self._multipath(),
             "paths": [path.to_dict() for path in self.paths],
             "usage": {"state": "used" if self.uses else "free", "by": [use.to_dict() for use in self.uses]},
@@ -208,6 +223,8 @@ class San:
     """Logical units, by WWID."""
     orphans: tuple[Path, ...] = ()
     """SCSI devices of disk type without a block device (being set up, or a placeholder LUN 0)."""
+    sessions: tuple[IscsiSession, ...] = ()
+    """iSCSI sessions, by number."""
     multipath_running: bool = False
     warnings: tuple[str, ...] = ()
 

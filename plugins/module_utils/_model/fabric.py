@@ -138,3 +138,51 @@ class Hba:
         facts["npiv"] = self.npiv.to_dict()
         facts["targets"] = [target.to_dict() for target in self.targets]
         return facts
+
+
+@dataclass(frozen=True)
+class IscsiSession:
+    """A session of this host with an iSCSI target."""
+
+    number: int
+    host: int
+    """Number of its SCSI host."""
+    target: str
+    """IQN, lower case."""
+    tpgt: int | None
+    """Target portal group."""
+    initiator: str | None
+    interface: str | None
+    """Name of the iface record it was made with: "default", ..."""
+    state: str
+    """LOGGED_IN, FAILED or FREE."""
+    connection_state: str | None
+    """up, down, failed; None on kernels that do not say."""
+    portal: str | None
+    """address:port it logged in to."""
+    address: str | None
+    """address:port it talks to now; another one after a redirection by the target."""
+    recovery_timeout: int | None
+    """Seconds until I/O fails once the connection is lost."""
+    target_id: int | None
+    """SCSI target number; None while there is none."""
+
+    @property
+    def name(self) -> str:
+        """The kernel's name: session3."""
+        return f"session{self.number}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "hba": f"host{self.host}",
+            "target": self.target,
+            "tpgt": self.tpgt,
+            "initiator": self.initiator,
+            "interface": self.interface,
+            "state": self.state,
+            "connection_state": self.connection_state,
+            "portal": self.portal,
+            "address": self.address,
+            "recovery_timeout": self.recovery_timeout,
+        }

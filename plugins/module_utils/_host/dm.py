@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Device-mapper as sysfs shows it: multipath maps, their members, and what other maps are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from ansible_collections.virt.san.plugins.module_utils._host.block import BlockDevice, read_size
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.block import MultipathMap
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
+
+MULTIPATH = "mpath-"
+_PARTITION = re.compile(r"^part(\d+)-mpath-(.+)$")
+
+
+class DmDevice(NamedTuple):
+    """A device of device-mapper."""
+
+    dm: str
+    """Kernel name, "dm-3"."""
+    name: str
+    uuid: str
+    """"mpath-<wwid>", "part1-mpath-<wwid>", "LVM-...", "CRYPT-..."; empty where its maker gave none."""
+    dev_t: str
+
+    @property
+    def partition_of(self) -> str | None:
+        """For a partition of a multipath map (kpartx): the map's WWID."""
+        found = _PARTITION.match(self.uuid)
+        return found.group(2) if found else None
+
+
+def is_multipath(device: DmDevice) -> bool:
+    """Tell whether it is a multipath map (a partition of one is not)."""
+    return device.uuid.startswith(MULTIPATH)
+
+
+def read_dm_devices(host: Host, devices: Mapping[str, BlockDevice]) -> dict[str, DmDevice]:
+    """Return the device-mapper devices among `devices`, by kernel name."""
+    found = {}
+    for name, device in devices.items():
+        if name.startswith("dm-"):
+            uuid, title = host.read(f"/sys/block/{name}/dm/uuid"), host.read(f"/sys/block/{name}/dm/name")
+            if uuid is not None and title:  # no name: it is just being made or removed
+                found[name] = DmDevice(name, title, uuid, device.dev_t)
+    return found
+
+
+def read_maps(
+    host: Host, dm_devices: Iterable[DmDevice], lower: Mapping[str, tuple[str, ...]] | None = None
+) -> list[MultipathMap]:
+    """Return the multipath maps among `dm_devices`, by name. `lower` saves listing members known already."""
+    maps = []
+    for device in dm_devices:
+        if not is_multipath(device):
+            continue
+        members = host.entries(f"/sys/block/{device.dm}/slaves") if lower is None else lower.get(device.dm, ())
+        maps.append(
+            MultipathMap(
+                name=device.name,
+                dm=device.dm,
+                wwid=Wwid(device.uuid[len(MULTIPATH) :]),
+                slaves=tuple(members),
+                size=read_size(host, device.dm),
+                dev_t=device.dev_t,
+                read_only=host.read(f"/sys/block/{device.dm}/ro") == "1",
+            )
+        )
+    return sorted(maps, key=lambda found: found.name)
+
+
+def volume_group(name: str) -> str:
+    """Return the volume group in the dm name of a logical volume: "my--vg-root" is in my-vg."""
+    return name.replace("--", "\0").partition("-")[0].replace("\0", "-")
+
+
+def open_counts(host: Host, deadline: float) -> dict[str, int]:
+    """Return how often each device-mapper device is open, by major:minor; one command for all.
+
+    Holders that lie on a device count too, once each. Raises UnavailableError or CommandError.
+    """
+    columns = "major,minor,open"
+    done = host.run(["dmsetup", "info", "-c", "--noheadings", "--separator", ":", "-o", columns], deadline)
+    return parse_open_counts(done.stdout)
+
+
+def parse_open_counts(text: str) -> dict[str, int]:
+    """Return the counts in rows of major:minor:open; other lines ("No devices found") are left out."""
+    rows = [line.strip().split(":") for line in text.splitlines()]
+    return {f"{row[0]}:{row[1]}": int(row[2]) for row in rows if len(row) == 3 and row[2].isdigit()}

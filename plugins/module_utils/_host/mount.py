@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""File systems mounted and swap in use, in all mount namespaces of the machine.
+
+A container or a service with a private namespace may have mounted what the host itself does not show.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+class Mount(NamedTuple):
+    """A mounted file system."""
+
+    dev_t: str
+    """major:minor; 0:n for file systems that make up numbers of their own (btrfs)."""
+    point: str
+    source: str
+    """What was mounted, as its mounter named it: "/dev/mapper/mpatha"."""
+
+
+class Mounts(NamedTuple):
+    """What is mounted, and whether that is all."""
+
+    mounts: tuple[Mount, ...]
+    complete: bool
+    """False where namespaces of other users could not be looked into."""
+
+
+def read_mounts(host: Host) -> Mounts:
+    """Return the mounts of all namespaces, each namespace read once."""
+    complete = True
+    namespaces: dict[str, str] = {}
+    for pid in host.entries("/proc"):
+        if pid.isdigit():
+            namespace = _namespace(host, pid)
+            if namespace is None:
+                complete = False
+            else:
+                namespaces.setdefault(namespace, pid)
+    found: dict[Mount, None] = {}
+    for pid in ("self", *namespaces.values()):
+        found.update(dict.fromkeys(_mounts_of(host, pid)))
+    return Mounts(tuple(found), complete)
+
+
+def _namespace(host: Host, pid: str) -> str | None:
+    """Return the mount namespace of a process, "" for one that has ended, None where it may not be known."""
+    try:
+        return host.link(f"/proc/{pid}/ns/mnt") or ""
+    except UnavailableError:
+        return None
+
+
+def _mounts_of(host: Host, pid: str) -> list[Mount]:
+    try:
+        return parse_mountinfo(host.read(f"/proc/{pid}/mountinfo") or "")
+    except UnavailableError:
+        return []
+
+
+def parse_mountinfo(text: str) -> list[Mount]:
+    """Return the mounts in a mountinfo file (proc(5)) that may lie on a block device."""
+    mounts = []
+    for line in text.splitlines():
+        head, _dash, tail = line.partition(" - ")
+        fields, source = head.split(" "), tail.split(" ")
+        if len(fields) < 5 or len(source) < 2:
+            continue
+        mount = Mount(fields[2], _unescape(fields[4]), _unescape(source[1]))
+        if not mount.dev_t.startswith("0:") or mount.source.startswith("/dev/"):
+            mounts.append(mount)
+    return mounts
+
+
+def read_swaps(host: Host) -> list[str]:
+    """Return the paths of the devices and files swapped to."""
+    return parse_swaps(host.read("/proc/swaps") or "")
+
+
+def parse_swaps(text: str) -> list[str]:
+    """Return the first column of /proc/swaps, without its heading."""
+    return [_unescape(line.split()[0]) for line in text.splitlines()[1:] if line.strip()]
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(lambda found: chr(int(found.group(1), 8)), text) if "\\" in text else text
