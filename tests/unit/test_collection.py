@@ -16,6 +16,7 @@ CHECKS = [
     catalogue.headers,
     catalogue.readme,
     catalogue.texts,
+    catalogue.throwaway_names,
     catalogue.version,
 ]
 
@@ -87,6 +88,8 @@ def test_a_good_collection_passes(collection, check):
         (catalogue.action_group, "plugins/modules/new.py", MODULE),
         (catalogue.headers, "plugins/module_utils/_errors.py", "import os"),
         (catalogue.headers, "plugins/modules/luns.py", catalogue.HEADER),
+        (catalogue.throwaway_names, "plugins/module_utils/_errors.py", "for _ in (): pass"),
+        (catalogue.throwaway_names, "tests/unit/test_luns.py", "def f(_): ..."),
         (catalogue.readme, "README.md", "luns"),
         (catalogue.fragments, "changelogs/fragments/two.yml", "{bugfixed: [A bug.]}"),
         (catalogue.fragments, "changelogs/fragments/two.yml", "{bugfixes: A bug.}"),

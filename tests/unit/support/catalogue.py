@@ -62,6 +62,18 @@ def headers(root: Path) -> list[str]:
     return wrong
 
 
+def throwaway_names(root: Path) -> list[str]:
+    """Check that nothing is called `_`: ansible-test forbids it, minutes later than this says so."""
+    wrong = []
+    for folder in ("plugins", "tests/unit"):
+        for path in sorted((root / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == "_"
+                if stored or (isinstance(node, ast.arg) and node.arg == "_"):
+                    wrong.append(f"{path.relative_to(root)}:{node.lineno}: name it, such as _index, not _")
+    return wrong
+
+
 def readme(root: Path) -> list[str]:
     text = (root / "README.md").read_text(encoding="utf-8")
     missing = [name for name in names(root / "plugins" / "modules") if f"`virt.san.{name}`" not in text]
