@@ -12,11 +12,11 @@ from ansible_collections.virt.san.tests.unit.support.collection import COLLECTIO
 
 CHECKS = [
     catalogue.action_group,
+    catalogue.early_sanity,
     catalogue.fragments,
     catalogue.headers,
     catalogue.readme,
     catalogue.texts,
-    catalogue.throwaway_names,
     catalogue.version,
 ]
 
@@ -88,8 +88,9 @@ def test_a_good_collection_passes(collection, check):
         (catalogue.action_group, "plugins/modules/new.py", MODULE),
         (catalogue.headers, "plugins/module_utils/_errors.py", "import os"),
         (catalogue.headers, "plugins/modules/luns.py", catalogue.HEADER),
-        (catalogue.throwaway_names, "plugins/module_utils/_errors.py", "for _ in (): pass"),
-        (catalogue.throwaway_names, "tests/unit/test_luns.py", "def f(_): ..."),
+        (catalogue.early_sanity, "plugins/module_utils/_errors.py", "for _ in (): pass"),
+        (catalogue.early_sanity, "tests/unit/test_luns.py", "def f(_): ..."),
+        (catalogue.early_sanity, "tests/unit/test_luns.py", "x = '\u2019'"),
         (catalogue.readme, "README.md", "luns"),
         (catalogue.fragments, "changelogs/fragments/two.yml", "{bugfixed: [A bug.]}"),
         (catalogue.fragments, "changelogs/fragments/two.yml", "{bugfixes: A bug.}"),

@@ -26,6 +26,7 @@ HEADER = """\
 """
 SHEBANG = "#!/usr/bin/python\n"
 PROMISES = ("check_mode", "diff_mode", "idempotent", "platform")
+SMART_QUOTES = set("\u2018\u2019\u201c\u201d")
 # Options of which documentation and argument_spec must tell the same, with what stands for silence.
 SAID_TWICE: dict[str, Any] = {
     "type": "str",
@@ -62,15 +63,19 @@ def headers(root: Path) -> list[str]:
     return wrong
 
 
-def throwaway_names(root: Path) -> list[str]:
-    """Check that nothing is called `_`: ansible-test forbids it, minutes later than this says so."""
+def early_sanity(root: Path) -> list[str]:
+    """Check for what ansible-test forbids and our linters allow: it would say so minutes later."""
     wrong = []
     for folder in ("plugins", "tests/unit"):
         for path in sorted((root / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = path.read_text(encoding="utf-8")
+            for node in ast.walk(ast.parse(text)):
                 stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == "_"
                 if stored or (isinstance(node, ast.arg) and node.arg == "_"):
                     wrong.append(f"{path.relative_to(root)}:{node.lineno}: name it, such as _index, not _")
+            for number, line in enumerate(text.splitlines(), 1):
+                if SMART_QUOTES & set(line):
+                    wrong.append(f"{path.relative_to(root)}:{number}: plain quotes, please")
     return wrong
 
 
