@@ -14,12 +14,12 @@ import os
 from collections.abc import Iterable
 
 from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._host import scsi, vpd
 from ansible_collections.virt.san.plugins.module_utils._host.children import ChildResult, Write, Written
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, parse_hctl
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid
 
 SCAN_PARAMETER = "/sys/module/scsi_mod/parameters/scan"
-DEVICES = "/sys/bus/scsi/devices"
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 NO_DEVICE_TYPE = 0x1F
 """Peripheral device type of "unknown or no device"."""
@@ -28,17 +28,17 @@ NO_DEVICE_TYPE = 0x1F
 def scan_write(hba: str, channel: int | None, target_id: int | None, lun: int | None) -> Write:
     """Return the write that scans one address; None is the kernel's wildcard."""
     address = " ".join("-" if part is None else str(part) for part in (channel, target_id, lun))
-    return Write(f"/sys/class/scsi_host/{hba}/scan", address)
+    return Write(f"{scsi.HOSTS}/{hba}/scan", address)
 
 
 def reread_write(hctl: Hctl) -> Write:
     """Return the write that makes the kernel read VPD pages and capacity of a device again."""
-    return Write(f"{DEVICES}/{hctl}/rescan", "1")
+    return Write(f"{scsi.DEVICES}/{hctl}/rescan", "1")
 
 
 def delete_write(hctl: Hctl) -> Write:
     """Return the write that removes a device. The kernel checks nothing: the caller must have."""
-    return Write(f"{DEVICES}/{hctl}/delete", "1")
+    return Write(f"{scsi.DEVICES}/{hctl}/delete", "1")
 
 
 def require_scanning(host: Host) -> None:
@@ -67,16 +67,31 @@ def describe(written: Written) -> str:
     return f"writing {written.write.value!r} to {written.write.path}: {os.strerror(written.errno)}"
 
 
-def devices(host: Host) -> frozenset[Hctl]:
-    """Return the addresses of all SCSI devices, disks or not."""
-    return frozenset(hctl for hctl in map(parse_hctl, host.entries(DEVICES)) if hctl is not None)
-
-
 def is_placeholder(host: Host, hctl: Hctl) -> bool:
     """Tell whether the target said, when asked, that nothing is connected at this address.
 
-    From the INQUIRY data the kernel keeps: peripheral qualifier not 0. No driver binds to such a
-    device, and it hides what the array maps there later.
+    No driver binds to such a device, and it hides what the array maps there later.
     """
-    inquiry = host.read_bytes(f"{DEVICES}/{hctl}/inquiry")
-    return inquiry is not None and len(inquiry) > 0 and (inquiry[0] >> 5 != 0 or inquiry[0] & 0x1F == NO_DEVICE_TYPE)
+    inquiry = scsi.read_inquiry(host, hctl)
+    return inquiry is not None and (inquiry.qualifier != 0 or inquiry.kind == NO_DEVICE_TYPE)
+
+
+def read_identity(host: Host, hctl: Hctl) -> tuple[Wwid, ...]:
+    """Return the WWIDs of a device by the kernel's copy of VPD page 83, the one udev would choose first.
+
+    The copy is as fresh as the last rescan of the device. Empty where the device has no such page or is gone.
+    """
+    designators = vpd.parse_designators(scsi.read_vpd(host, hctl, "83"))
+    best = vpd.udev_wwid(designators, None, None)
+    others = sorted(vpd.spellings(designators) - {best})
+    return tuple(Wwid(wwid) for wwid in ([best] if best else []) + others)
+
+
+def held_devices(host: Host, hctls: Iterable[Hctl]) -> frozenset[Hctl]:
+    """Return those devices that a process has open as /dev/sgN; the kernel would delete them all the same."""
+    nodes = {f"/dev/{name}": hctl for hctl in hctls for name in host.entries(f"{scsi.DEVICES}/{hctl}/scsi_generic")}
+    if not nodes:
+        return frozenset()
+    pids = [entry for entry in host.entries("/proc") if entry.isdigit()]
+    files = (host.link(f"/proc/{pid}/fd/{fd}") for pid in pids for fd in host.entries(f"/proc/{pid}/fd"))
+    return frozenset(nodes[file] for file in files if file in nodes)

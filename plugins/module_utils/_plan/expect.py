@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path
-from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid, decode_lun, format_size, same_lun
+from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path, San
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, decode_lun, format_size, same_lun
 from ansible_collections.virt.san.plugins.module_utils._plan.rescan import (
     Request,
     Seen,
@@ -237,28 +237,41 @@ def _only_wwid(units: tuple[LogicalUnit, ...]) -> Wwid | None:
 # Has everything that came been set up?
 
 
+def awaited(san: San, before: Seen, selection: Selection, request: Request) -> tuple[Path, ...]:
+    """Return the paths that have to be ready in the end: those that came since `before`, and those named."""
+    known = _known(before)
+    named = bool(request.numbers or request.expect.all_wwids)
+    meant = {path.hctl for path in concerned_paths(san, selection, request)} if named else set()
+    paths = (path for unit in san.luns for path in unit.paths if selection.covers(path))
+    return tuple(path for path in paths if path.hctl not in known or path.hctl in meant)
+
+
 def pending(seen: Seen, before: Seen, selection: Selection, request: Request) -> tuple[Path, ...]:
-    """Return the paths that came since `before`, or are asked for, and are not ready for use yet.
+    """Return the awaited paths that are not ready for use yet.
 
     Ready: the disk is there with a size, udev has finished with it, and where it belongs to a map,
     multipathd has taken it in. A path that was there before is not waited for to get a size or into a
     map: nothing is under way that would bring it there.
     """
-    known = {path.hctl for unit in before.san.luns for path in unit.paths} | {p.hctl for p in before.san.orphans}
-    fresh = [path for path in seen.san.orphans if path.hba in selection.names]
-    waiting = [path for path in fresh if path.hctl not in known | seen.placeholders]
-    concerned = {path.hctl for path in concerned_paths(seen.san, selection, request)}
-    for unit in seen.san.luns:
-        for path in unit.paths:
-            if not selection.covers(path):
-                continue
-            if path.hctl not in known:
-                ready = path.size > 0 and path.device in seen.recorded and _in_map(seen, unit, path)
-            else:
-                ready = path.size == 0 or path.device in seen.recorded or path.hctl not in concerned
-            if not ready:
-                waiting.append(path)
+    known = _known(before)
+    waiting = [path for path in seen.san.orphans if path.hba in selection.names]
+    waiting = [path for path in waiting if path.hctl not in known | seen.placeholders]
+    units = {path.hctl: unit for unit in seen.san.luns for path in unit.paths}
+    for path in awaited(seen.san, before, selection, request):
+        recorded = path.device in seen.recorded
+        if path.hctl in known:
+            ready = recorded or path.size == 0
+        else:
+            ready = recorded and path.size > 0 and _in_map(seen, units[path.hctl], path)
+        if not ready:
+            waiting.append(path)
     return tuple(waiting)
+
+
+def _known(before: Seen) -> frozenset[Hctl]:
+    return frozenset(path.hctl for unit in before.san.luns for path in unit.paths) | {
+        path.hctl for path in before.san.orphans
+    }
 
 
 def _in_map(seen: Seen, unit: LogicalUnit, path: Path) -> bool:

@@ -75,6 +75,8 @@ class Seen:
     """Addresses of all SCSI devices of whatever type: the kernel scans none of them again."""
     placeholders: frozenset[Hctl] = frozenset()
     """Those that never get a disk as they are: the target said that nothing is connected there."""
+    held: frozenset[Hctl] = frozenset()
+    """Devices without a disk that a process has open all the same (by /dev/sgN)."""
     recorded: frozenset[str] = frozenset()
     """Kernel names of the disks udev has finished with."""
     claimed: frozenset[str] = frozenset()
@@ -279,7 +281,7 @@ def _free(seen: Seen, way: Scan, countings: Iterable[int]) -> Iterator[DeletePla
 
 def _placeholders(seen: Seen) -> frozenset[Hctl]:
     """Return what stands in a disk's way: devices of "nothing connected", and at LUN 0 any without a disk."""
-    return seen.placeholders | {path.hctl for path in seen.san.orphans if path.hctl.lun == 0}
+    return (seen.placeholders | {path.hctl for path in seen.san.orphans if path.hctl.lun == 0}) - seen.held
 
 
 def _host_number(hba: str) -> int:

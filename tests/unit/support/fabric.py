@@ -107,7 +107,7 @@ class FakeSan:
         )
         recorded = frozenset(path.device for path in disks.values())
         placeholders = frozenset(hctl for hctl, volume in self.known.items() if volume.placeholder)
-        return Seen(san, frozenset(paths), placeholders, recorded)
+        return Seen(san, devices=frozenset(paths), placeholders=placeholders, recorded=recorded)
 
     # The kernel.
 

@@ -48,7 +48,7 @@ def test_two_units_with_one_number_are_listed(double: FakeSan) -> None:
     first, second = caught.value.details["candidates"]
     assert (first["wwid"], first["size"], first["targets"], first["lun"]) == (wwid(1), GIB, [wwpn(1)], 27)
     assert first["usage"] == {"state": "free", "by": []}
-    assert second["usage"]["by"] == [{"kind": "mount", "device": "dm-0", "by": "/srv/guests"}]
+    assert second["usage"] == {"state": "used", "by": [MOUNT.to_dict()]}
 
 
 @pytest.mark.parametrize(
