@@ -74,6 +74,12 @@ def read_maps(
     return sorted(maps, key=lambda found: found.name)
 
 
+def read_wwid(host: Host, dm: str) -> Wwid | None:
+    """Return the identity behind a multipath map or a partition of one; None for other devices."""
+    _part, found, wwid = (host.read(f"/sys/block/{dm}/dm/uuid") or "").rpartition(MULTIPATH)
+    return Wwid(wwid) if found and wwid else None
+
+
 def volume_group(name: str) -> str:
     """Return the volume group in the dm name of a logical volume: "my--vg-root" is in my-vg."""
     return name.replace("--", "\0").partition("-")[0].replace("\0", "-")

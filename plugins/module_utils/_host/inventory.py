@@ -28,7 +28,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.grouping import Gr
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid
 
 MULTIPATHD_DEADLINE = 30.0
-"""Seconds. The daemon's own tool gives up after 4, which is not enough for a thousand LUNs."""
+"""Seconds, unless the caller says otherwise. The 4 of the daemon's own tool are not enough for a thousand LUNs."""
 
 
 class Daemon(NamedTuple):
@@ -47,17 +47,18 @@ def read_hbas(host: Host) -> tuple[Hba, ...]:
     return read_fabric(host).hbas
 
 
-def read_san(host: Host, *, checkers: bool = True, uses: bool = True) -> San:
+def read_san(host: Host, *, checkers: bool = True, uses: bool = True, deadline: float = MULTIPATHD_DEADLINE) -> San:
     """Return HBAs and logical units.
 
-    `checkers`: ask multipathd for path states and queueing, if it runs. `uses`: find out who uses what.
+    `checkers`: ask multipathd for path states and queueing, if it runs; `deadline` is seconds for that.
+    `uses`: find out who uses what.
     """
     fabric = read_fabric(host)
     devices = block.read_devices(host)
     holders = block.read_holders(host, devices)
     dm_devices = dm.read_dm_devices(host, devices)
     maps = dm.read_maps(host, dm_devices.values(), _lower(holders))
-    daemon = _ask_multipathd(host, maps) if checkers else Daemon(multipath.daemon_running(host), {}, {}, ())
+    daemon = _ask_multipathd(host, maps, deadline) if checkers else Daemon(multipath.daemon_running(host), {}, {}, ())
     seen = _read_paths(host, devices, fabric, daemon.checkers)
     groups = group_paths(seen, (_with_queueing(over, daemon) for over in maps))
     evidence = usage.read_evidence(host, devices, dm_devices, holders) if uses else None
@@ -81,12 +82,12 @@ def _lower(holders: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(below) for name, below in lower.items()}
 
 
-def _ask_multipathd(host: Host, maps: Iterable[MultipathMap]) -> Daemon:
+def _ask_multipathd(host: Host, maps: Iterable[MultipathMap], deadline: float) -> Daemon:
     if not multipath.daemon_running(host):
         idle = "multipathd does not run: maps exist, but nothing watches their paths; start multipathd"
         return Daemon(False, {}, {}, (idle,) if any(True for _over in maps) else ())
     try:
-        told = multipath.show_maps(host, MULTIPATHD_DEADLINE)
+        told = multipath.show_maps(host, deadline)
     except SanError as error:
         return Daemon(True, {}, {}, (f"states of path checkers are not known: {error.message}",))
     checker_states = {path.device: path.checker for over in told for path in over.paths}

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import IscsiSession
 
+INITIATOR_FILE = "/etc/iscsi/initiatorname.iscsi"
 SESSIONS = "/sys/class/iscsi_session"
 CONNECTIONS = "/sys/class/iscsi_connection"
 
@@ -24,6 +26,20 @@ def read_sessions(host: Host) -> list[IscsiSession]:
     """Return all sessions, by number. A session without connection has no portal."""
     found = (_session(host, name) for name in host.entries(SESSIONS))
     return sorted((session for session in found if session is not None), key=lambda session: session.number)
+
+
+def read_initiator(host: Host) -> str | None:
+    """Return the host's own iSCSI name; None where there is none, or where only root may know it."""
+    try:
+        return parse_initiator(host.read(INITIATOR_FILE) or "")
+    except UnavailableError:
+        return None
+
+
+def parse_initiator(text: str) -> str | None:
+    """Return the name in an initiatorname.iscsi file; the last one counts, as for iscsid."""
+    names = [line.partition("=")[2].strip() for line in text.splitlines() if line.startswith("InitiatorName=")]
+    return names[-1].lower() if names and names[-1] else None
 
 
 def _session(host: Host, name: str) -> IscsiSession | None:

@@ -10,11 +10,13 @@ without LVM where it passes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Optional
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
+from ansible_collections.virt.san.plugins.module_utils._host import block, dm
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
 from ansible_collections.virt.san.plugins.module_utils._model.lvm import LogicalVolume, Lvm, PhysicalVolume, VolumeGroup
 
@@ -26,10 +28,15 @@ _COLUMNS = {
 _ROWS = {"pvs": "pv", "vgs": "vg", "lvs": "lv"}
 
 
-def read_lvm(host: Host, deadline: float, wwids: Mapping[str, Wwid] | None = None) -> Lvm:
-    """Return all that LVM reports; `deadline` is seconds for all three tools together.
+Identify = Callable[[str], Optional[Wwid]]
+"""Returns the identity of the logical unit on a path under /dev, None for a local disk."""
 
-    `wwids` gives the identity of the unit on a path ("/dev/mapper/mpatha", "/dev/sdb").
+
+def read_lvm(host: Host, units: Iterable[LogicalUnit], deadline: float) -> Lvm:
+    """Return all that LVM reports, its physical volumes with the identity of the one of `units` they lie on.
+
+    `deadline` is seconds for all three tools together.
+
     Raises UnavailableError where LVM is not installed, CommandError when it fails or is late.
     """
     until = host.clock.monotonic() + deadline
@@ -37,7 +44,13 @@ def read_lvm(host: Host, deadline: float, wwids: Mapping[str, Wwid] | None = Non
     for tool in _COLUMNS:
         left = max(until - host.clock.monotonic(), 0.1)
         told[tool] = _ask(host, tool, left)
-    return compose(told["pvs"], told["vgs"], told["lvs"], wwids or {})
+    wwids = {name: unit.wwid for unit in units for name in unit.kernel_names}
+
+    def identify(path: str) -> Wwid | None:
+        name = block.kernel_name(host, path) or ""
+        return wwids.get(name) or dm.read_wwid(host, name)
+
+    return compose(told["pvs"], told["vgs"], told["lvs"], identify)
 
 
 def _ask(host: Host, tool: str, deadline: float) -> list[dict[str, Any]]:
@@ -53,13 +66,11 @@ def parse_report(text: str, kind: str) -> list[dict[str, Any]]:
         raise CommandError(f"LVM's report makes no sense: {wrong!r}", command=f"{kind}s") from wrong
 
 
-def compose(
-    pvs: list[dict[str, Any]], vgs: list[dict[str, Any]], lvs: list[dict[str, Any]], wwids: Mapping[str, Wwid]
-) -> Lvm:
+def compose(pvs: list[dict[str, Any]], vgs: list[dict[str, Any]], lvs: list[dict[str, Any]], identify: Identify) -> Lvm:
     """Return the volumes in three reports, as one picture."""
     members: dict[str, list[PhysicalVolume]] = {}  # by UUID: two groups of one name can meet on a host
     for row in pvs:
-        members.setdefault(row.get("vg_uuid") or "", []).append(_physical(row, wwids))
+        members.setdefault(row.get("vg_uuid") or "", []).append(_physical(row, identify))
     return Lvm(
         vgs=tuple(_group(row, tuple(members.get(row["vg_uuid"], ()))) for row in vgs),
         lvs=tuple(_logical(row) for row in lvs),
@@ -67,11 +78,11 @@ def compose(
     )
 
 
-def _physical(row: Mapping[str, Any], wwids: Mapping[str, Wwid]) -> PhysicalVolume:
+def _physical(row: Mapping[str, Any], identify: Identify) -> PhysicalVolume:
     # A PV in no group has pv_size 0 in some releases: then it is the size of its device.
     size = _bytes(row.get("pv_size")) or _bytes(row.get("dev_size"))
     path = row["pv_name"]
-    return PhysicalVolume(row["pv_uuid"], path, size, row.get("vg_name") or None, wwids.get(path))
+    return PhysicalVolume(row["pv_uuid"], path, size, row.get("vg_name") or None, identify(path))
 
 
 def _group(row: Mapping[str, Any], members: tuple[PhysicalVolume, ...]) -> VolumeGroup:

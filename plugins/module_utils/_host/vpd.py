@@ -20,9 +20,6 @@ _UNIT = 0
 """Association: 0 logical unit, 1 target port, 2 target device. Only the first identifies a LUN."""
 _ASCII, _UTF8 = 2, 3
 
-_PREFIXES = {"vendor": "0", "t10": "1", "eui": "2", "naa": "3", "name": "8"}
-"""First character of a WWID in udev's form: the designator type."""
-
 _BLANKS = re.compile(r"\s+")
 
 
@@ -59,7 +56,7 @@ def parse_designators(data: bytes | None) -> tuple[Designator, ...]:
 
 def spellings(designators: Sequence[Designator]) -> frozenset[str]:
     """Return every WWID, in udev's form, that these designators may be known by."""
-    return frozenset(wwid for wwid in (_spelling(designator) for designator in designators) if wwid)
+    return frozenset(designator.wwid for designator in designators if designator.wwid)
 
 
 def udev_wwid(designators: Sequence[Designator], serial: str | None, inquiry: Inquiry | None) -> Wwid | None:
@@ -72,7 +69,7 @@ def udev_wwid(designators: Sequence[Designator], serial: str | None, inquiry: In
     if best is not None and _rank(best) < _USELESS:
         if best.kind == "vendor":
             return Wwid(udev_text(f"0{maker}{best.value}"))
-        return _spelling(best)
+        return best.wwid
     return Wwid(udev_text(f"S{maker}{serial}")) if serial else None
 
 
@@ -105,13 +102,6 @@ def _rank(designator: Designator) -> int:
     if designator.kind == "naa":
         return {"6": 0, "5": 1}.get(designator.value[:1], 2)
     return {"eui": 3, "t10": 4, "vendor": 5}.get(designator.kind, _USELESS)
-
-
-def _spelling(designator: Designator) -> Wwid | None:
-    prefix = _PREFIXES.get(designator.kind)
-    if prefix is None or designator.kind == "vendor":
-        return None
-    return Wwid(udev_text(prefix + designator.value))
 
 
 def _body(data: bytes | None, page: int) -> bytes:

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import Hba, IscsiSession
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, decode_lun
+
+_WWID_PREFIXES = {"t10": "1", "eui": "2", "naa": "3", "name": "8"}
+"""First character of a WWID in udev's form, by kind of designator."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,12 @@ class Designator:
     kind: str
     """naa, eui, t10, name, uuid or vendor."""
     value: str
+
+    @property
+    def wwid(self) -> Wwid | None:
+        """The WWID this designator makes, in udev's form; None for kinds that make none by themselves."""
+        prefix = _WWID_PREFIXES.get(self.kind)
+        return Wwid(prefix + "_".join(self.value.split())) if prefix else None
 
     def to_dict(self) -> dict[str, Any]:
         return {"type": self.kind, "value": self.value}
@@ -156,6 +166,16 @@ class LogicalUnit:
         if self.map is not None:
             return f"/dev/mapper/{self.map.name}"
         return f"/dev/{self.paths[0].device}" if self.paths and self.paths[0].device else ""
+
+    @property
+    def kernel_names(self) -> frozenset[str]:
+        """Names of all its whole devices, "sdb", "dm-3"."""
+        own = frozenset(path.device for path in self.paths)
+        return own if self.map is None else own | {self.map.dm}
+
+    def is_known_as(self, wwids: Container[str]) -> bool:
+        """Tell whether one of `wwids` is this unit's WWID, or a name it gives itself in any of its designators."""
+        return self.wwid in wwids or any(designator.wwid in wwids for designator in self.designators)
 
     @property
     def in_use(self) -> bool:

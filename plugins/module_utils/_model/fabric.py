@@ -13,6 +13,8 @@ from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
 SAN_TRANSPORTS = ("fc", "fcoe", "iscsi", "sas", "srp")
 """Transports a SAN lives on. ATA, USB, virtio and local RAID never are: they are not scanned unasked."""
 
+TRANSPORTS = (*SAN_TRANSPORTS, "ata", "usb", "virtio", "scsi_debug", "other")
+
 
 @dataclass(frozen=True)
 class Target:
