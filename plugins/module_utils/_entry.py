@@ -58,7 +58,10 @@ def _finish(module: AnsibleModule, work: Callable[[], Outcome]) -> None:
     try:
         _report(module, work())
     except SanError as error:
-        module.fail_json(msg=error.message, error=type(error).__name__, **error.details)
+        details = dict(error.details)
+        for warning in details.pop("warnings", ()):
+            module.warn(warning)
+        module.fail_json(msg=error.message, error=type(error).__name__, **details)
 
 
 def _report(module: AnsibleModule, outcome: Outcome) -> None:
