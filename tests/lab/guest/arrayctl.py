@@ -245,7 +245,9 @@ def write(name: str, offset: int, data: str) -> None:
     os.close(descriptor)
 
 
-def chap(user: str | None = None, password: str | None = None, mutual_user: str = "", mutual_password: str = "") -> None:
+def chap(
+    user: str | None = None, password: str | None = None, mutual_user: str = "", mutual_password: str = ""
+) -> None:
     """Ask the hosts for a name and a password at iSCSI login, or no longer."""
     group = group_of("iscsi")
     group.set_attribute("authentication", "1" if user else "0")

@@ -110,8 +110,8 @@ def unmount(blocks: list[Path]) -> None:
 
 def stop_guests() -> None:
     """Guests and pools, only where libvirt knows any: asking it starts it, which takes seconds."""
-    places = ("/etc/libvirt/qemu/*.xml", "/run/libvirt/qemu/*.xml", "/etc/libvirt/storage/*.xml", "/run/libvirt/storage/*.xml")
-    if not any(list(Path("/").glob(place.lstrip("/"))) for place in places):
+    places = [Path(top, "libvirt", kind) for top in ("/etc", "/run") for kind in ("qemu", "storage")]
+    if not any(list(place.glob("*.xml")) for place in places):
         return
     for name in run("virsh", "list", "--all", "--name").stdout.split():
         run("virsh", "destroy", name)
@@ -181,7 +181,8 @@ def restore_files() -> list[str]:
     """Configuration as it was on the first boot; says what changed."""
     changed = []
     multipath = [Path("/etc/multipath.conf"), *Path("/etc/multipath").rglob("*")]
-    if any([remove(path) for path in multipath if path.is_file() or path.is_symlink()]):
+    removed = [remove(path) for path in multipath if path.is_file() or path.is_symlink()]
+    if any(removed):
         changed.append("multipath")
     lvm = Path("/etc/lvm")
     if (PRISTINE / "lvm").exists() and not same_tree(lvm, PRISTINE / "lvm"):
@@ -189,7 +190,7 @@ def restore_files() -> list[str]:
         shutil.copytree(PRISTINE / "lvm", lvm, symlinks=True)
         changed.append("lvm")
     # The collection's own files all bear its name.
-    units = [path for path in Path("/etc/systemd/system").rglob("virt-san*")]
+    units = list(Path("/etc/systemd/system").rglob("virt-san*"))
     for unit in units:
         run("systemctl", "stop", "--no-block", unit.name)
         remove(unit)

@@ -15,7 +15,7 @@ PROBE_SECONDS = 8
 
 
 def acceleration(image: Image) -> str:
-    """"kvm" or "tcg"; found out once per boot of the real host and remembered. VIRT_SAN_ACCEL overrides."""
+    """Either "kvm" or "tcg"; found out once per boot of the real host and remembered. VIRT_SAN_ACCEL overrides."""
     if override := os.environ.get("VIRT_SAN_ACCEL"):
         return override
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

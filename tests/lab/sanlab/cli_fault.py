@@ -148,6 +148,8 @@ def _add_identity_faults(actions: Any) -> None:
     parser = actions.add_parser("duplicate-wwpn", help="a virtual port that claims the WWPN of another port")
     parser.add_argument("port", metavar="PORT", help="the port to make it on, as kvm2:a")
     parser.add_argument("--of", required=True, metavar="PORT", help="a port or WWPN to claim, as kvm1:a")
-    parser.add_argument("--keep", choices=("first", "last"), help="which of the two the switch lets live; default first")
+    parser.add_argument(
+        "--keep", choices=("first", "last"), help="which of the two the switch lets live; default first"
+    )
     parser.add_argument("--off", action="store_true", help="remove it")
     parser.set_defaults(run=_duplicate_wwpn)

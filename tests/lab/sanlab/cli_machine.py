@@ -71,7 +71,12 @@ def _status(lab: Lab, options: argparse.Namespace) -> int:
         print_json(found)
     else:
         rows = [
-            (name, "running" if each["running"] else "stopped", str(each["ssh_port"] or "-"), " ".join(each["addresses"]))
+            (
+                name,
+                "running" if each["running"] else "stopped",
+                str(each["ssh_port"] or "-"),
+                " ".join(each["addresses"]),
+            )
             for name, each in found["machines"].items()
         ]
         rows += [(f"fabric {n}", "running" if f["running"] else "stopped", "", "") for n, f in found["fabrics"].items()]

@@ -17,10 +17,17 @@ def set_link(lab: Lab, port: Port, up: bool) -> None:
     state.save(lab, "links-down", sorted(down - {port.name} if up else down | {port.name}))
 
 
-def forget_links(lab: Lab, name: str) -> None:
-    """A machine that is powered on anew has all its cables plugged."""
+def forget_machine(lab: Lab, name: str) -> None:
+    """A machine that is powered on anew has all its cables plugged, and no virtual ports."""
     down = [port for port in state.load(lab, "links-down", []) if not port.startswith(f"{name}:")]
     state.save(lab, "links-down", down)
+    forget_duplicates(lab, name)
+
+
+def forget_duplicates(lab: Lab, name: str) -> None:
+    """Virtual ports do not survive a boot."""
+    kept = [entry for entry in state.load(lab, "duplicates", []) if not entry[0].startswith(f"{name}:")]
+    state.save(lab, "duplicates", kept)
 
 
 def _second_targets() -> list[Port]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .errors import LabError
 from .initrd import build_initrd, kernel_version
+from .kernel import unpack_kernel, unpack_modules
 from .recipe import Recipe, recipe_for
 
 _LAB_DIR = Path(__file__).resolve().parents[1]
@@ -36,7 +37,7 @@ class Image:
 
     @property
     def kernel(self) -> Path:
-        return self.directory / "vmlinuz"
+        return self.directory / "kernel"
 
     @property
     def initrd(self) -> Path:
@@ -122,7 +123,9 @@ def build(recipe: Recipe, work: Path) -> None:
     for pattern in recipe.removed:
         for path in glob.glob(f"{root}{pattern}"):
             shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
-    shutil.copyfile(root / "boot" / f"vmlinuz-{kernel_version(root)}", out / "vmlinuz")
+    version = kernel_version(root)
+    unpack_modules(root, version)
+    (out / "kernel").write_bytes(unpack_kernel(root, version))
     (out / "initrd").write_bytes(build_initrd(root, recipe))
     _make_disk(root, out / "root.raw", recipe.disk_gib)
 

@@ -6,8 +6,6 @@ boot.
 
 from __future__ import annotations
 
-import gzip
-import lzma
 from pathlib import Path
 
 from .recipe import Recipe
@@ -51,12 +49,6 @@ def load_order(modules_dep: str, wanted: tuple[str, ...]) -> list[str]:
     return order
 
 
-def _module(path: Path) -> bytes:
-    content = path.read_bytes()
-    # busybox hands the bytes to the kernel as they are.
-    return lzma.decompress(content) if path.suffix == ".xz" else content
-
-
 def kernel_version(root: Path) -> str:
     """The one kernel of an image."""
     versions = sorted(path.name for path in (root / "usr/lib/modules").iterdir())
@@ -69,7 +61,7 @@ def build_initrd(root: Path, recipe: Recipe) -> bytes:
     """The initrd for the kernel installed under root."""
     tree = root / "usr/lib/modules" / kernel_version(root)
     order = load_order((tree / "modules.dep").read_text(), recipe.initrd_modules)
-    names = [path.rsplit("/", 1)[-1].removesuffix(".xz") for path in order]
+    names = [path.rsplit("/", 1)[-1] for path in order]
     files: dict[str, tuple[int, bytes]] = {
         "bin": (0o040755, b""),
         "dev": (0o040755, b""),
@@ -79,5 +71,5 @@ def build_initrd(root: Path, recipe: Recipe) -> bytes:
         "modules/order": (0o100644, "\n".join(names).encode()),
     }
     for name, path in zip(names, order, strict=True):
-        files[f"modules/{name}"] = (0o100644, _module(tree / path))
-    return gzip.compress(cpio(files), compresslevel=6, mtime=0)
+        files[f"modules/{name}"] = (0o100644, (tree / path).read_bytes())
+    return cpio(files)  # not compressed: unpacking takes longer than reading

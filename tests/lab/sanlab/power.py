@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from . import machine, remote, state, switches
-from .config import ARRAY, FABRICS, HOSTS, MACHINES, Lab, Machine
+from . import faults, machine, remote, state, switches
+from .config import FABRICS, HOSTS, MACHINES, Lab, Machine
 from .errors import LabError
 from .image import Image, ensure_image, image_for
 
@@ -57,13 +57,23 @@ def up(lab: Lab, machines: list[Machine], say: Callable[[str], None]) -> None:
     with state.locked(lab):
         begun = time.monotonic()
         stopped = [each for each in machines if not machine.is_running(lab, each.name)]
-        for fabric in FABRICS:
-            if not switches.is_running(lab, fabric):
-                say(f"starting fabric {fabric}")
-                switches.start(lab, fabric)
+        start_switches(lab, say)
         start_fresh(lab, stopped, say)
         finish(lab, machines, say)
         say(f"up after {time.monotonic() - begun:.0f} s")
+
+
+def start_switches(lab: Lab, say: Callable[[str], None]) -> None:
+    """Start the switches that do not run; with a whole new lab they know nothing of the last one."""
+    nothing_runs = not any(machine.is_running(lab, name) for name in MACHINES)
+    for fabric in FABRICS:
+        if switches.is_running(lab, fabric):
+            continue
+        if nothing_runs:
+            switches.forget(lab, fabric)
+        say(f"starting fabric {fabric}")
+        switches.start(lab, fabric)
+        switches.set_default_zones(lab, fabric)
 
 
 def start_fresh(lab: Lab, machines: list[Machine], say: Callable[[str], None]) -> None:
@@ -72,16 +82,14 @@ def start_fresh(lab: Lab, machines: list[Machine], say: Callable[[str], None]) -
     remote.write_config(lab, machine.ports(lab))
     for each in machines:
         say(f"starting {each.name}")
+        faults.forget_machine(lab, each.name)
         machine.create_disks(lab, each)
         machine.start(lab, each)
 
 
 def finish(lab: Lab, machines: list[Machine], say: Callable[[str], None]) -> None:
-    """Wait for ssh and for the ports; zones open once the array's targets stand."""
+    """Wait for ssh and for the ports. The array opens its links by itself, once its targets stand."""
     in_parallel(lambda each: _wait_for_boot(lab, each, say), machines)
-    if machine.is_running(lab, ARRAY.name):
-        for fabric in FABRICS:
-            switches.set_default_zones(lab, fabric)
 
 
 def _wait_for_boot(lab: Lab, each: Machine, say: Callable[[str], None]) -> None:
@@ -96,7 +104,9 @@ def wait_online(lab: Lab, each: Machine) -> None:
     arguments = [str(ONLINE_SECONDS), str(len(each.nics))]
     result = remote.run(lab, each.name, ["sh", "-c", _WAIT_ONLINE, "sh", *arguments], seconds=ONLINE_SECONDS + 30)
     if result.returncode != 0:
-        raise LabError(f"{each.name}: FC ports are not online within {ONLINE_SECONDS} s\n{result.stdout}{result.stderr}")
+        raise LabError(
+            f"{each.name}: FC ports are not online within {ONLINE_SECONDS} s\n{result.stdout}{result.stderr}"
+        )
 
 
 def down(lab: Lab, say: Callable[[str], None]) -> None:
@@ -120,9 +130,13 @@ def down(lab: Lab, say: Callable[[str], None]) -> None:
 
 def reset(lab: Lab, machines: list[Machine], say: Callable[[str], None]) -> None:
     """Fresh disks and a boot."""
+    if missing := missing_images(machines):
+        say(f"building images: {', '.join(missing)} (minutes, once)")
+        build(lab, missing)
     with state.locked(lab):
         for each in machines:
             machine.stop(lab, each.name)
+        start_switches(lab, say)
         start_fresh(lab, machines, say)
         finish(lab, machines, say)
 
@@ -155,6 +169,7 @@ def _boot_id(lab: Lab, name: str) -> str:
 def _restart(lab: Lab, each: Machine, action: Callable[[Lab, str], None], say: Callable[[str], None]) -> None:
     """Restart by some means, and wait until another boot than the present one answers."""
     begun, before = time.monotonic(), _boot_id(lab, each.name)
+    faults.forget_duplicates(lab, each.name)
     action(lab, each.name)
     port = machine.ports(lab)[each.name]
     while True:

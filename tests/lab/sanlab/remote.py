@@ -73,14 +73,17 @@ def run(
     """Run a command on a machine; its exit code is the caller's to judge."""
     line = [*ssh_command(lab, machine, ["-T"]), "--", shlex.join(command)]
     try:
-        # Without input ssh must not read ours.
-        source = {"input": input_text} if input_text is not None else {"stdin": subprocess.DEVNULL}
-        return subprocess.run(line, text=True, capture_output=True, timeout=seconds, check=False, **source)  # type: ignore[call-overload,no-any-return]
+        # Never our own standard input: ssh would read it.
+        return subprocess.run(
+            line, input=input_text or "", text=True, capture_output=True, timeout=seconds, check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise LabError(f"{machine}: {shlex.join(command)[:80]} did not end within {seconds:.0f} s") from error
 
 
-def check(lab: Lab, machine: str, command: list[str], input_text: str | None = None, seconds: float = RUN_SECONDS) -> str:
+def check(
+    lab: Lab, machine: str, command: list[str], input_text: str | None = None, seconds: float = RUN_SECONDS
+) -> str:
     """Run a command on a machine and return its output; a failure is an error."""
     result = run(lab, machine, command, input_text, seconds)
     if result.returncode != 0:

@@ -74,7 +74,11 @@ def target_settings(lab: Lab) -> dict[str, Any]:
 def _array_files(lab: Lab) -> Files:
     options = "rw,sync,no_root_squash,no_subtree_check"
     exports = " ".join(f"{host.address(fabric)}({options})" for host in HOSTS for fabric in FABRICS)
-    return {"etc/exports": (0o644, f"/srv/nfs {exports}\n"), "etc/sanlab/target.json": (0o644, json.dumps(target_settings(lab), indent=1))}
+    return {
+        "etc/lvm/lvmlocal.conf": (0o644, "activation {\n    monitoring = 0\n}\n"),
+        "etc/exports": (0o644, f"/srv/nfs {exports}\n"),
+        "etc/sanlab/target.json": (0o644, json.dumps(target_settings(lab), indent=1)),
+    }
 
 
 def _links(machine: Machine) -> dict[str, str]:
@@ -82,6 +86,9 @@ def _links(machine: Machine) -> dict[str, str]:
     links = {f"{wants}/{unit}": f"/etc/systemd/system/{unit}" for unit in _GUEST_UNITS}
     if machine.is_array:
         links[f"{wants}/nfs-server.service"] = "/lib/systemd/system/nfs-server.service"
+        # Nothing to do on an array, and each of them takes part in every new volume.
+        for unit in ("multipathd.service", "multipathd.socket", "lvm2-monitor.service", "dm-event.socket"):
+            links[f"etc/systemd/system/{unit}"] = "/dev/null"
     return links
 
 

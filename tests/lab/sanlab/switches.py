@@ -54,6 +54,11 @@ def _answers(lab: Lab, fabric: str) -> bool:
     return True
 
 
+def forget(lab: Lab, fabric: str) -> None:
+    """Drop zones, faults and FC ids of a stopped switch's last run."""
+    (lab.state / f"fabric-{fabric}.json").unlink(missing_ok=True)
+
+
 def stop(lab: Lab, fabric: str) -> bool:
     return state.stop_process(lab, f"fabric-{fabric}")
 
