@@ -13,19 +13,22 @@ from .errors import LabError
 from .image import Image, ensure_image, image_for
 
 BOOT_SECONDS = 180
-ONLINE_SECONDS = 60
+ONLINE_SECONDS = 120
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# One connection for the whole wait: the port's ways are polled where they are.
+# One connection for the whole wait, and no process but sleep: each poll would take from the boot it waits for.
 _WAIT_ONLINE = """
-deadline=$(($(date +%s) + $1)); count=$2
-while :; do
-    online=$(grep -lx Online /sys/class/fc_host/host*/port_state 2>/dev/null | wc -l)
-    [ "$online" -ge "$count" ] && exit 0
-    [ "$(date +%s)" -ge "$deadline" ] && break
-    sleep 0.2
+tries=$1
+while [ "$tries" -gt 0 ]; do
+    online=0
+    for port in /sys/class/fc_host/host*/port_state; do
+        read -r state 2>/dev/null < "$port" && [ "$state" = Online ] && online=$((online + 1))
+    done
+    [ "$online" -ge "$2" ] && exit 0
+    tries=$((tries - 1))
+    sleep 0.5
 done
 systemctl --no-pager --lines=20 status sanlab-fc.service
 grep . /sys/class/fc_host/host*/port_state
@@ -101,7 +104,7 @@ def _wait_for_boot(lab: Lab, each: Machine, say: Callable[[str], None]) -> None:
 
 def wait_online(lab: Lab, each: Machine) -> None:
     """Wait until all Fibre Channel ports of a machine are online."""
-    arguments = [str(ONLINE_SECONDS), str(len(each.nics))]
+    arguments = [str(2 * ONLINE_SECONDS), str(len(each.nics))]
     result = remote.run(lab, each.name, ["sh", "-c", _WAIT_ONLINE, "sh", *arguments], seconds=ONLINE_SECONDS + 30)
     if result.returncode != 0:
         raise LabError(

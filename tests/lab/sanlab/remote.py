@@ -41,6 +41,7 @@ def write_config(lab: Lab, ports: dict[str, int]) -> None:
         f"Host {name}\n    HostName 127.0.0.1\n    Port {ports[name]}\n    HostKeyAlias sanlab-{name}\n"
         for name in MACHINES
     ]
+    # The default key exchange is safe from quantum computers, and takes seconds on an emulated processor.
     common = f"""Host {" ".join(MACHINES)}
     User root
     IdentityFile "{lab.state}/ssh/id_ed25519"
@@ -49,6 +50,7 @@ def write_config(lab: Lab, ports: dict[str, int]) -> None:
     GlobalKnownHostsFile /dev/null
     StrictHostKeyChecking yes
     PasswordAuthentication no
+    KexAlgorithms curve25519-sha256
     ControlMaster auto
     ControlPath {lab.runtime}/ssh-%n
     ControlPersist 600

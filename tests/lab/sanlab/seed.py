@@ -13,6 +13,13 @@ from .config import ARRAY, FABRIC_MTU, FABRICS, HOSTS, MACHINES, MGMT, Lab, Mach
 Files = dict[str, tuple[int, str]]
 
 _GUEST_SCRIPTS = {"fc-ports": 0o755, "arrayctl.py": 0o644}
+# Devices that no rule does anything with here, each with a process of udev's at every boot.
+_UNTRIGGERED = (
+    "acpi", "bdi", "clockevents", "clocksource", "container", "cpu", "graphics", "input", "mem", "memory",
+    "memory_tiering", "node", "platform", "pnp", "serio", "thermal", "tty", "vc", "vtconsole", "wakeup", "workqueue",
+)  # fmt: skip
+_TRIGGER = "etc/systemd/system/systemd-udev-trigger.service.d/sanlab.conf"
+
 _GUEST_UNITS = ("sanlab-fc.service",)
 
 
@@ -45,6 +52,7 @@ def seed_files(lab: Lab, machine: Machine, public_key: str, host_key: tuple[str,
         "etc/sanlab/role": (0o644, "array\n" if machine.is_array else "host\n"),
         "etc/sanlab/fc-ports": (0o644, "".join(f"{nic}\n" for nic in machine.nics)),
         "etc/sanlab/seeded": (0o644, f"{lab.key}\n"),
+        _TRIGGER: (0o644, _trigger()),
         "etc/sanlab/nics": (0o644, _cards(lab, machine)),
     }
     guest = lab.directory / "guest"
@@ -79,6 +87,15 @@ def _array_files(lab: Lab) -> Files:
         "etc/exports": (0o644, f"/srv/nfs {exports}\n"),
         "etc/sanlab/target.json": (0o644, json.dumps(target_settings(lab), indent=1)),
     }
+
+
+def _trigger() -> str:
+    """Replaces what udev goes through at boot. Without the console's terminal there would be no console."""
+    without = " ".join(f"--subsystem-nomatch={subsystem}" for subsystem in _UNTRIGGERED)
+    lines = ["[Service]", "ExecStart=", "ExecStart=-udevadm trigger --type=subsystems --action=add"]
+    lines.append(f"ExecStart=-udevadm trigger --type=devices --action=add {without}")
+    lines.append("ExecStart=-udevadm trigger --action=add /sys/class/tty/ttyS0")
+    return "\n".join([*lines, ""])
 
 
 def _links(machine: Machine) -> dict[str, str]:
