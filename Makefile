@@ -49,6 +49,7 @@ test: begin setup-step lint test-unit sanity units $(if $(LAB_TESTS),test-lab) $
 
 .PHONY: test-full
 test-full: PYTEST_MARKS :=
+test-full: export SAN_EXPLORE := 1
 test-full: test ## all checks, with the tests that take minutes
 
 .PHONY: begin
@@ -64,17 +65,17 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint, the changelog and the docs
 	@$(STEP) ruff-check ruff check --quiet --output-format concise
 	@$(STEP) ruff-format ruff format --quiet --check
 	@$(STEP) yamllint yamllint --strict .
-	@$(STEP) changelog antsibull-changelog lint
+	@$(STEP) changelog env $(OWN_HOME) antsibull-changelog lint
 	@$(STEP) mypy mypy -p ansible_collections.virt.san.plugins
-	@$(STEP) docs antsibull-docs lint-collection-docs --plugin-docs .
-	@$(STEP) ansible-lint env $(OWN_HOME) ansible-lint --quiet --offline
+	@$(STEP) docs env $(OWN_HOME) antsibull-docs lint-collection-docs --plugin-docs .
+	@$(STEP) ansible-lint env $(OWN_HOME) ansible-lint -q --offline
 
 # The tests marked `full` take minutes each.
 PYTEST_MARKS := and not full
 
 .PHONY: test-unit
 test-unit: setup ## unit tests of the collection and of the lab's programs
-	@$(STEP) unit pytest -q tests/unit $(LAB_UNIT_TESTS) -m "not lab $(PYTEST_MARKS)"
+	@$(STEP) unit env $(OWN_HOME) pytest -q tests/unit $(LAB_UNIT_TESTS) -m "not lab $(PYTEST_MARKS)"
 
 .PHONY: copy
 copy: setup
