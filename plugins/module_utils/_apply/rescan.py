@@ -22,6 +22,7 @@ from ansible_collections.virt.san.plugins.module_utils._plan.rescan import (
     RescanStep,
     Seen,
     Selection,
+    bare_lun_zeros,
     concerned_paths,
     plan_rereads,
     plan_scans,
@@ -105,6 +106,7 @@ class _Run:
         self.selection = selection
         self.times = times
         self.before = self.now = before
+        self.bare = bare_lun_zeros(before)
         self.reports = {hba.name: HostReport(hba.name) for hba in selection.hbas}
         self.warnings: list[str] = []
 
@@ -146,11 +148,9 @@ class _Run:
     def _let_disks_come(self) -> None:
         """Give a LUN 0 that was found just now the time to get its disk: it must not be taken for a placeholder."""
 
-        def bare(seen: Seen) -> bool:
-            return any(path.hctl.lun == 0 and path.hba in self.reports for path in seen.san.orphans)
-
-        if bare(self.now):
-            self.now = wait_until(self.machine.host, self._look, lambda seen: not bare(seen), SETTING_UP)
+        if self.reports.keys() & {f"host{hctl.host}" for hctl in self.bare}:
+            self.now = wait_until(self.machine.host, self._look, lambda seen: not bare_lun_zeros(seen), SETTING_UP)
+            self.bare &= bare_lun_zeros(self.now)
 
     def _scan_until_there(self) -> None:
         clock = self.machine.clock
@@ -180,7 +180,7 @@ class _Run:
         identity.refuse_remapped(identity.find_remapped(self.before.san, answers))
 
     def _plan(self, seen: Seen, choice: int) -> tuple[RescanStep, ...]:
-        return plan_scans(seen, self._scannable(), self.request, choice)
+        return plan_scans(seen, self._scannable(), self.request, choice, self.bare)
 
     def _scannable(self) -> Selection:
         """Return the selection as it is now, without the hosts that hang."""
@@ -203,7 +203,7 @@ class _Run:
         if result.stuck is not None:
             left = f" (process {result.pid} still hangs in the kernel)" if result.pid else ""
             what = steps[begun - 1].describe().partition(": ")[2]
-            self._hangs(report, f"no return from “{what}” within {self.times.scan:g} s{left}")
+            self._hangs(report, f"no return from {what} within {self.times.scan:g} s{left}")
         if result.not_begun:
             self.warnings.append(f"{report.hba}: {len(result.not_begun)} more scans were not begun")
 

@@ -47,7 +47,7 @@ class Unmet:
         }
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.wanted} wanted, {self.seen}"
+        return f"{self.subject}: {self.wanted} wanted; {self.seen}"
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _unmet_numbers(shown: View) -> Iterator[Unmet]:
         if not found:
             yield Unmet(f"LUN {number}", "absent", wanted, _instead_of_number(shown, number), lun=number)
         elif size is not None and not any(path_size(unit) == size for unit in shown.candidates(number)):
-            seen = f"seen: {_list(found)}"
+            seen = f"seen is {_list(found)}"
             yield Unmet(f"LUN {number}", "size", wanted, seen, lun=number, wwid=_only_wwid(found))
 
 
@@ -146,7 +146,7 @@ def _unmet_wwids(shown: View) -> Iterator[Unmet]:
         if not found:
             yield Unmet(f"WWID {wwid}", "absent", wanted, _instead_of_wwid(shown, wwid), wwid=wwid)
         elif size is not None and any(path_size(unit) != size for unit in found):
-            yield Unmet(f"WWID {wwid}", "size", wanted, f"seen: {_list(found)}", wwid=wwid)
+            yield Unmet(f"WWID {wwid}", "size", wanted, f"seen is {_list(found)}", wwid=wwid)
 
 
 def _unmet_paths(shown: View, selection: Selection) -> Iterator[Unmet]:
@@ -190,7 +190,6 @@ def _ways(paths: Iterable[Path]) -> str:
         f"{f' to {path.target}' if path.target else ''}"
         f"{'' if path.state == 'running' else f' ({path.state})'}"
         f"{'' if path.checker in (None, 'ready') else f' (checker: {path.checker})'}"
-        f"{'' if path.size else ' (no size)'}"
         for path in paths
     )
 
@@ -198,25 +197,29 @@ def _ways(paths: Iterable[Path]) -> str:
 def _instead_of_number(shown: View, number: int) -> str:
     silent = [path for unit in shown.units for path in unit.paths if same_lun(number, path.hctl.lun)]
     if silent:
-        return f"seen: {_ways(silent)}, without a size: the array may have taken it away"
+        return _silent(silent)
     others = sorted({path.lun for unit in shown.units for path in _answering(unit)})
     if not others:
-        return "no LUN seen at all"
+        return "no LUN is seen at all"
     named = ", ".join(str(lun) for lun in others[:MOST_NAMED])
-    return f"none seen; known on these targets: LUN {named}{' ...' if len(others) > MOST_NAMED else ''}"
+    return f"none is seen; known on these targets: LUN {named}{' ...' if len(others) > MOST_NAMED else ''}"
+
+
+def _silent(paths: Iterable[Path]) -> str:
+    return f"its disk does not tell a size any more, as when the array takes a LUN away: {_ways(paths)}"
 
 
 def _instead_of_wwid(shown: View, wwid: Wwid) -> str:
     silent = [path for unit in shown.units if has_wwid(unit, wwid) for path in unit.paths]
     if silent:
-        return f"seen: {_ways(silent)}, without a size: the array may have taken it away"
+        return _silent(silent)
     numbers = shown.request.numbers
     others = [
         unit
         for unit in shown.units
         if _answering(unit) and (not numbers or any(same_lun(n, p.hctl.lun) for n in numbers for p in unit.paths))
     ]
-    return f"seen instead: {_list(others)}" if others else "no LUN seen in its place"
+    return f"seen instead is {_list(others)}" if others else "no LUN is seen in its place"
 
 
 def _nothing_over(unit: LogicalUnit, selection: Selection) -> str:

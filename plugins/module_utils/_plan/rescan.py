@@ -227,17 +227,26 @@ def _may_be_target(target: Target) -> bool:
 # What to do.
 
 
-def plan_scans(seen: Seen, selection: Selection, request: Request, choice: int = 0) -> tuple[RescanStep, ...]:
+def plan_scans(
+    seen: Seen, selection: Selection, request: Request, choice: int = 0, bare: frozenset[Hctl] = frozenset()
+) -> tuple[RescanStep, ...]:
     """Return the scans, each placeholder's deletion before the scan it hides a LUN from.
 
     `choice` is which of a LUN number's countings (kernel_luns) to ask for: the second is asked for
-    only where the first brought nothing, so that no other LUN comes in.
+    only where the first brought nothing, so that no other LUN comes in. `bare`: devices at LUN 0 that
+    have been without a disk for so long that none is under way; they are placeholders too.
     """
+    hidden = (seen.placeholders | bare & {path.hctl for path in seen.san.orphans}) - seen.held
     steps: list[RescanStep] = []
     for hba in selection.hbas:
         for way in _ways(hba, selection.targets):
-            steps += _plan_way(seen, way, request.numbers, choice)
+            steps += _plan_way(seen.devices - hidden, hidden, way, request.numbers, choice)
     return tuple(steps)
+
+
+def bare_lun_zeros(seen: Seen) -> frozenset[Hctl]:
+    """Return the devices at LUN 0 that have no disk though something is connected there."""
+    return frozenset(path.hctl for path in seen.san.orphans if path.hctl.lun == 0) - seen.placeholders
 
 
 def _ways(hba: Hba, wanted: frozenset[str]) -> Iterator[Scan]:
@@ -251,37 +260,33 @@ def _ways(hba: Hba, wanted: frozenset[str]) -> Iterator[Scan]:
             yield Scan(hba.name, target.channel, target.target_id, None, target.name)
 
 
-def _plan_way(seen: Seen, way: Scan, numbers: tuple[int, ...], choice: int) -> Iterator[RescanStep]:
+def _plan_way(
+    devices: frozenset[Hctl], hidden: frozenset[Hctl], way: Scan, numbers: tuple[int, ...], choice: int
+) -> Iterator[RescanStep]:
     if not numbers:
         if choice == 0:
-            yield from _free(seen, way, (0,))
+            yield from _free(hidden, way, 0)
             yield way
         return
     for number in numbers:
         countings = kernel_luns(number)
-        if choice < len(countings) and not _there(seen, way, countings):
-            yield from _free(seen, way, countings[choice : choice + 1])
+        if choice < len(countings) and not _there(devices, way, countings):
+            yield from _free(hidden, way, countings[choice])
             yield Scan(way.hba, way.channel, way.target_id, countings[choice], way.target)
 
 
-def _there(seen: Seen, way: Scan, countings: Iterable[int]) -> bool:
-    """Tell whether the LUN has a device on this way, under any of its numbers, that is no placeholder."""
+def _there(devices: frozenset[Hctl], way: Scan, countings: Iterable[int]) -> bool:
+    """Tell whether the LUN has a device on this way, under any of its numbers."""
     if way.channel is None or way.target_id is None:
         return False
-    addresses = {Hctl(_host_number(way.hba), way.channel, way.target_id, lun) for lun in countings}
-    return bool((addresses & seen.devices) - _placeholders(seen))
+    return any(Hctl(_host_number(way.hba), way.channel, way.target_id, lun) in devices for lun in countings)
 
 
-def _free(seen: Seen, way: Scan, countings: Iterable[int]) -> Iterator[DeletePlaceholder]:
-    for hctl in sorted(_placeholders(seen)):
+def _free(hidden: frozenset[Hctl], way: Scan, lun: int) -> Iterator[DeletePlaceholder]:
+    for hctl in sorted(hidden):
         same_way = (way.channel, way.target_id) in ((None, None), (hctl.channel, hctl.target))
-        if hctl.host == _host_number(way.hba) and same_way and hctl.lun in countings:
+        if hctl.host == _host_number(way.hba) and same_way and hctl.lun == lun:
             yield DeletePlaceholder(way.hba, hctl)
-
-
-def _placeholders(seen: Seen) -> frozenset[Hctl]:
-    """Return what stands in a disk's way: devices of "nothing connected", and at LUN 0 any without a disk."""
-    return (seen.placeholders | {path.hctl for path in seen.san.orphans if path.hctl.lun == 0}) - seen.held
 
 
 def _host_number(hba: str) -> int:

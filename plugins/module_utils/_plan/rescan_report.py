@@ -90,7 +90,7 @@ def missing(shown: View, unmet: Iterable[Unmet]) -> list[dict[str, Any]]:
     found = [one.to_dict() for one in unmet]
     for number in request.luns:
         if number not in request.expect.all_luns and not shown.with_number(number):
-            one = Unmet(f"LUN {number}", "absent", "a LUN", "none seen", lun=number)
+            one = Unmet(f"LUN {number}", "absent", "a LUN", "none is seen", lun=number)
             found.append(one.to_dict())
     return found
 

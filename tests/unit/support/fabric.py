@@ -123,7 +123,7 @@ class FakeSan:
         return scannable and scan.channel in (None, channel) and scan.target_id in (None, target_id)
 
     def _add(self, name: str, port: str | None, lun: int) -> None:
-        channel, target_id, _ = self._address(name, port)
+        channel, target_id, _scannable = self._address(name, port)
         hctl = Hctl(int(name[4:]), channel, target_id, lun)
         self.known.setdefault(hctl, self.luns[name, port][lun])
 

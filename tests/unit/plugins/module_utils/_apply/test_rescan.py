@@ -130,6 +130,12 @@ def facts(done: Rescanned, key: str, field: str) -> list[Any]:
     return [one[field] for one in done.facts[key]]
 
 
+def without_disk(seen: Seen) -> Seen:
+    """Return the look with the paths of its one unit as devices that have no disk yet."""
+    paths = tuple(replace(path, device="", size=0) for path in seen.san.luns[0].paths)
+    return replace(seen, san=replace(seen.san, luns=(), orphans=paths))
+
+
 # The way it should go.
 
 
@@ -222,13 +228,27 @@ def test_a_placeholder_that_somebody_has_open_is_left_alone() -> None:
 def test_a_lun_zero_just_found_is_given_time_to_get_its_disk() -> None:
     machine = FakeMachine(two_fabrics(luns={0: 1}, scanned=[0]))
 
-    def bare(seen: Seen) -> Seen:
-        paths = tuple(replace(path, device="", size=0) for path in seen.san.luns[0].paths)
-        return replace(seen, san=replace(seen.san, luns=(), orphans=paths))
-
-    machine.edit = lambda seen: bare(seen) if machine.now < 1 else seen
+    machine.edit = lambda seen: without_disk(seen) if machine.now < 1 else seen
     run(machine, wanted(0))
     assert not any(isinstance(step, DeletePlaceholder) for step in machine.written)
+
+
+def test_a_lun_zero_whose_disk_is_slow_to_come_is_no_placeholder() -> None:
+    machine = FakeMachine(two_fabrics(luns={0: 1}))
+    machine.edit = lambda seen: without_disk(seen) if machine.now < 9 and seen.san.luns else seen
+    run(machine, wanted(0))
+    assert machine.written == [
+        Scan("host2", 0, 0, 0, wwpn(1)),
+        Scan("host3", 0, 0, 0, wwpn(2)),
+    ]
+
+
+def test_a_lun_zero_without_its_disk_for_good_is_a_placeholder() -> None:
+    """As after a driver was unbound: nothing says that the device is idle, but no disk ever comes."""
+    machine = FakeMachine(two_fabrics(luns={0: 1}, scanned=[0]))
+    machine.edit = lambda seen: without_disk(seen) if not machine.written else seen
+    run(machine, wanted(0))
+    assert [type(step) for step in machine.written if step.hba == "host2"] == [DeletePlaceholder, Scan]
 
 
 def test_a_grown_lun_is_reported() -> None:
@@ -305,9 +325,11 @@ def test_one_message_for_all_that_is_missing() -> None:
     with pytest.raises(WaitTimeoutError) as caught:
         run(machine, Request(expect=Expect(luns=(27, 53), lun_sizes={28: 2 * GIB}, paths=2)))
     message = caught.value.message
-    assert message.startswith("not all that is expected is there after 60 s. LUN 53: a LUN wanted, none seen; known on")
-    assert f"LUN 28: 2G LUN wanted, seen: {wwid(2)} of 1G" in message
-    assert f"LUN 27 (WWID {wwid(1)}): 2 paths wanted, 1 usable: sd_2_0_27 as LUN 27 over host2" in message
+    assert message.startswith(
+        "not all that is expected is there after 60 s. LUN 53: a LUN wanted; none is seen; known on"
+    )
+    assert f"LUN 28: 2G LUN wanted; seen is {wwid(2)} of 1G" in message
+    assert f"LUN 27 (WWID {wwid(1)}): 2 paths wanted; 1 usable: sd_2_0_27 as LUN 27 over host2" in message
     assert f"Not scanned: host3 to {wwpn(2)}: not ready: Blocked" in message
     details = caught.value.details
     assert [(one["lun"], one["problem"]) for one in details["missing"]] == [
@@ -345,7 +367,7 @@ def test_a_hung_host_does_not_keep_the_others() -> None:
     (stuck,) = [one for one in done.facts["hosts"] if one["stuck"]]
     assert stuck["hba"] == "host3"
     assert stuck["stuck"] == (
-        f"no return from “scan 0 0 27 (LUN 27 of {wwpn(2)})” within 30 s (process 4711 still hangs in the kernel)"
+        f"no return from scan 0 0 27 (LUN 27 of {wwpn(2)}) within 30 s (process 4711 still hangs in the kernel)"
     )
     assert stuck["scans"] == [f"host3: scan 0 0 27 (LUN 27 of {wwpn(2)})"]
     assert any(warning.startswith("host3 hangs") for warning in done.warnings)
@@ -354,7 +376,7 @@ def test_a_hung_host_does_not_keep_the_others() -> None:
 
 def test_a_hung_host_is_an_error_where_it_is_missed() -> None:
     machine = FakeMachine(two_fabrics(luns={27: 1}), hanging=["host3"])
-    with pytest.raises(WaitTimeoutError, match=r"2 paths wanted, 1 usable.*host3 hangs: no return from") as caught:
+    with pytest.raises(WaitTimeoutError, match=r"2 paths wanted; 1 usable.*host3 hangs: no return from") as caught:
         run(machine, wanted(27, paths=2))
     assert machine.now == pytest.approx(90), "a host that hangs is not scanned twice"
     assert [one["stuck"] is None for one in caught.value.details["hosts"]] == [True, False]

@@ -60,7 +60,7 @@ def unkillable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def eventually(true: Callable[[], bool]) -> bool:
-    for _ in range(100):
+    for _attempt in range(100):
         if true():
             return True
         time.sleep(0.02)

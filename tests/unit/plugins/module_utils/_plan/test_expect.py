@@ -56,24 +56,24 @@ def test_expectations_that_are_met(san: FakeSan, expect: Expect) -> None:
 
 def test_a_number_that_is_not_there(san: FakeSan) -> None:
     (one,) = unmet(san, Request(expect=Expect(luns=(27, 53))))
-    assert str(one) == "LUN 53: a LUN wanted, none seen; known on these targets: LUN 27, 28, 29"
+    assert str(one) == "LUN 53: a LUN wanted; none is seen; known on these targets: LUN 27, 28, 29"
     assert one.to_dict() == {
         "lun": 53,
         "wwid": None,
         "problem": "absent",
         "wanted": "a LUN",
-        "seen": "none seen; known on these targets: LUN 27, 28, 29",
+        "seen": "none is seen; known on these targets: LUN 27, 28, 29",
     }
 
 
 def test_a_number_on_a_host_that_sees_nothing() -> None:
-    assert told(two_fabrics(), Expect(luns=(27,))) == ["LUN 27: a LUN wanted, no LUN seen at all"]
+    assert told(two_fabrics(), Expect(luns=(27,))) == ["LUN 27: a LUN wanted; no LUN is seen at all"]
 
 
 def test_a_wwid_that_is_not_there(san: FakeSan) -> None:
     (line,) = told(san, Expect(wwids=(wwid(9),), luns=(27,)))
     assert line == (
-        f"WWID {wwid(9)}: a unit wanted, seen instead: {wwid(1)} of 1G, sd_2_0_27 as LUN 27 over host2 to {wwpn(1)}, "
+        f"WWID {wwid(9)}: a unit wanted; seen instead is {wwid(1)} of 1G, sd_2_0_27 as LUN 27 over host2 to {wwpn(1)}, "
         f"sd_3_0_27 as LUN 27 over host3 to {wwpn(2)}"
     )
 
@@ -89,7 +89,7 @@ def test_a_wwid_by_another_of_its_names(san: FakeSan) -> None:
 
 def test_another_size_than_expected(san: FakeSan) -> None:
     (one,) = unmet(san, Request(expect=Expect(lun_sizes={27: 2 * GIB})))
-    assert str(one).startswith(f"LUN 27: 2G LUN wanted, seen: {wwid(1)} of 1G, sd_2_0_27 as LUN 27 over host2")
+    assert str(one).startswith(f"LUN 27: 2G LUN wanted; seen is {wwid(1)} of 1G, sd_2_0_27 as LUN 27 over host2")
     assert (one.problem, one.lun, one.wwid) == ("size", 27, wwid(1))
 
 
@@ -101,7 +101,7 @@ def test_a_size_that_is_almost_right_is_told_in_bytes(san: FakeSan) -> None:
 
 def test_paths_that_disagree_about_the_size_have_none(san: FakeSan) -> None:
     san.known[Hctl(3, 0, 0, 27)] = Volume(1, size=2 * GIB)
-    assert [one.split(",")[0] for one in told(san, Expect(wwid_sizes={wwid(1): GIB}))] == [
+    assert [one.split(";")[0] for one in told(san, Expect(wwid_sizes={wwid(1): GIB}))] == [
         f"WWID {wwid(1)}: 1G unit wanted"
     ]
 
@@ -109,7 +109,7 @@ def test_paths_that_disagree_about_the_size_have_none(san: FakeSan) -> None:
 def test_fewer_paths_and_through_which(san: FakeSan) -> None:
     del san.known[Hctl(3, 0, 0, 27)]
     (line,) = told(san, Expect(luns=(27, 28), paths=2))
-    assert line.startswith(f"LUN 27 (WWID {wwid(1)}): 2 paths wanted, 1 usable: sd_2_0_27 as LUN 27 over host2 to ")
+    assert line.startswith(f"LUN 27 (WWID {wwid(1)}): 2 paths wanted; 1 usable: sd_2_0_27 as LUN 27 over host2 to ")
     assert line.endswith("; nothing over host3")
 
 
@@ -138,20 +138,20 @@ def test_a_lun_that_answers_no_more(san: FakeSan) -> None:
     (by_number, by_wwid) = told(san, Expect(luns=(27,), wwids=(wwid(1),)))
     for line in (by_number, by_wwid):
         assert "sd_2_0_27 as LUN 27 over host2" in line
-        assert "the array may have taken it away" in line
+        assert "as when the array takes a LUN away" in line
 
 
 def test_only_what_the_request_is_about_counts(san: FakeSan) -> None:
     assert told(san, Expect(luns=(27,), paths=2), hbas=("host2",)) != []
     assert told(san, Expect(luns=(27,), paths=1), hbas=("host2",)) == []
-    assert told(san, Expect(luns=(27,)), targets=(wwpn(9),)) == ["LUN 27: a LUN wanted, no LUN seen at all"]
+    assert told(san, Expect(luns=(27,)), targets=(wwpn(9),)) == ["LUN 27: a LUN wanted; no LUN is seen at all"]
 
 
 def test_a_count_of_units(san: FakeSan) -> None:
     assert told(san, Expect(count=4)) != []
     assert told(san, Expect(count=2)) != []
     (line,) = told(san, Expect(luns=(27, 53), count=2))[-1:]
-    assert line.startswith(f"number of requested units: 2 wanted, 1 seen: {wwid(1)} of 1G")
+    assert line.startswith(f"number of requested units: 2 wanted; 1 seen: {wwid(1)} of 1G")
 
 
 def test_a_message_names_not_every_unit_of_a_large_host() -> None:
