@@ -20,27 +20,29 @@ from sanlab.fabric.ports import PortSet
 from sanlab.fabric.switch import Switch
 
 TICK = 0.25
-# The same line is not written again within this many seconds: a host that is refused tries for ever.
-QUIET = 30.0
+# The same line is written this often within this many seconds: a host that is refused tries for ever.
+SAME, WINDOW = 3, 30.0
 
 
 class Log:
     def __init__(self, name: str) -> None:
         self._name = name
-        self._last: dict[str, float] = {}
-        self._held_back: dict[str, int] = {}
+        self._since: dict[str, float] = {}
+        self._count: dict[str, int] = {}
 
     def __call__(self, text: str) -> None:
         now = time.monotonic()
-        if now - self._last.get(text, -QUIET) < QUIET:
-            self._held_back[text] = self._held_back.get(text, 0) + 1
-            return
-        if len(self._last) > 1000:
-            self._last.clear()
-        self._last[text] = now
-        again = self._held_back.pop(text, 0)
-        more = f" [and {again} times before]" if again else ""
-        print(f"{time.strftime('%H:%M:%S')} fabric {self._name}: {text}{more}", file=sys.stderr, flush=True)
+        more = ""
+        if now - self._since.get(text, -WINDOW) >= WINDOW:
+            held_back = self._count.get(text, 0) - SAME
+            more = f" [and {held_back} times before]" if held_back > 0 else ""
+            if len(self._since) > 1000:
+                self._since.clear()
+                self._count.clear()
+            self._since[text], self._count[text] = now, 0
+        self._count[text] += 1
+        if self._count[text] <= SAME:
+            print(f"{time.strftime('%H:%M:%S')} fabric {self._name}: {text}{more}", file=sys.stderr, flush=True)
 
 
 class Process:
@@ -58,7 +60,7 @@ class Process:
             r_a_tov=options.r_a_tov, max_payload=options.max_payload,
         )  # fmt: skip
         # The control socket first: it is what tells that another switch has these ports.
-        self._control = Control(options.control, lambda request: self._handle(request), self._selector)
+        self._control = Control(options.control, self._handle, self._selector)
         self._ports = PortSet(config.ports, options.sockets, self._selector)
         self._switch = Switch(config, saved, self._ports.send, log)
         self._ports.attach(self._switch, self._selector, time.monotonic)

@@ -45,7 +45,8 @@ class Admin:
                 raise ValueError(f"unknown command {request['cmd']!r}; there are {', '.join(self._commands)}")
             answer = command(arguments)
             if arguments:
-                raise ValueError(f"{request['cmd']}: unknown argument {', '.join(sorted(arguments))} (the rest was done)")
+                unknown = ", ".join(sorted(arguments))
+                raise ValueError(f"{request['cmd']}: unknown argument {unknown} (the rest was done)")
             self._fabric.rscn.flush()
             return {"ok": True, **answer}
         except (ValueError, TypeError) as error:
@@ -140,7 +141,8 @@ class Admin:
 
     def _reject_logins(self, arguments: Arguments) -> dict[str, object]:
         scope = self._scope(arguments)
-        kinds, enabled, count = arguments.pop("kinds", None), _flag(arguments, "enabled", True), arguments.pop("count", None)
+        kinds, count = arguments.pop("kinds", None), arguments.pop("count", None)
+        enabled = _flag(arguments, "enabled", True)
         if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
             raise ValueError(f"count: a number or null is needed, not {count!r}")
         faults = self._fabric.state.faults

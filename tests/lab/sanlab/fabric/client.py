@@ -97,7 +97,7 @@ class FabricClient:
         kinds: Iterable[str] | None = None,
         count: int | None = None,
     ) -> None:
-        """Turn down logins (flogi, fdisc, plogi; default all) of a WWPN, of a port, or of all; the next `count` only."""
+        """Turn down logins (flogi, fdisc, plogi; default any) of a WWPN, a port, or all; or only the next `count`."""
         wanted = list(kinds) if kinds is not None else None
         self.call("reject_logins", wwpn=wwpn, port=port, kinds=wanted, enabled=enabled, count=count)
 

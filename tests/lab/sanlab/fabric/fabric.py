@@ -52,7 +52,7 @@ class Fabric:
         self.linked = [False] * len(self.config.ports)
         # When a FIP or FCoE frame last came in, by port.
         self.heard = [0.0] * len(self.config.ports)
-        self.gone: dict[int, float] = {}
+        self.gone: dict[tuple[int, int], float] = {}
 
     def port_index(self, name: str) -> int:
         try:
@@ -72,7 +72,7 @@ class Fabric:
 
     def add(self, login: Login) -> None:
         self.logins.add(login)
-        self.gone.pop(login.fcid, None)
+        self.gone.pop((login.port, login.fcid), None)
         self.counters["logins"] += 1
         self.changed()
         kind = "FDISC" if login.is_npiv else "FLOGI"
@@ -101,7 +101,7 @@ class Fabric:
             self.send(login.port, fip.clear_links(self.config.names, [fip.VnPort(login.fcid, login.wwpn)]))
         self.logins.remove(login)
         self.rscn.forget(login)
-        self.gone[login.fcid] = self.now
+        self.gone[login.port, login.fcid] = self.now
         self.counters["logouts"] += 1
         self.stale = True
         self._event("logout", login, why)
@@ -113,8 +113,8 @@ class Fabric:
             if self.logins.by_fcid.get(login.fcid) is login:
                 self.remove(login, why, clear_link)
 
-    def just_gone(self, fcid: int) -> bool:
-        return self.now - self.gone.get(fcid, -GONE_FOR) < GONE_FOR
+    def just_gone(self, port: int, fcid: int) -> bool:
+        return self.now - self.gone.get((port, fcid), -GONE_FOR) < GONE_FOR
 
     # Zones
 
@@ -146,7 +146,9 @@ class Fabric:
             self.remove_all(self.logins.on_port(port), "port disabled", clear_link=not silent)
         self.up[port] = up
         self.heard[port] = self.now
-        self.state.faults.ports_down = {name for name, is_up in zip(self.config.ports, self.up) if not is_up}
+        self.state.faults.ports_down = {
+            name for name, is_up in zip(self.config.ports, self.up, strict=True) if not is_up
+        }
         self.changed()
         self.log(f"port {'enabled' if up else 'disabled'} port={self.config.ports[port]}")
         if up:
@@ -162,7 +164,7 @@ class Fabric:
         for port, heard in enumerate(self.heard):
             if self.now - heard > limit and self.up[port]:
                 self.remove_all(self.logins.on_port(port), "no keep-alive", clear_link=True)
-        self.gone = {fcid: since for fcid, since in self.gone.items() if self.now - since < GONE_FOR}
+        self.gone = {key: since for key, since in self.gone.items() if self.now - since < GONE_FOR}
 
     def _event(self, what: str, login: Login, detail: str) -> None:
         port = self.config.ports[login.port]

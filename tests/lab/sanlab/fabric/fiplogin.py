@@ -11,6 +11,8 @@ from sanlab.fabric.names import fcid_text, mac_text
 # How long a host that missed our restart is left alone after it was told.
 TOLD_FOR = 2.0
 
+_LOGINS = ((fip.FLOGI, els.FLOGI), (fip.FDISC, els.FDISC))
+
 
 class FipEndpoint:
     def __init__(self, fabric: Fabric) -> None:
@@ -19,6 +21,9 @@ class FipEndpoint:
         # run before.
         self._met: set[tuple[int, bytes]] = set()
         self._told: dict[tuple[int, int], float] = {}
+        # Where a login was that gave way to a later one of the same WWPN. It may not come back while that one stays:
+        # both hosts try again at once and for ever, and such a fight blocks the kernel of a host for good.
+        self._displaced: dict[str, tuple[int, bytes]] = {}
 
     def receive(self, port: int, data: bytes) -> None:
         message = fip.parse(data)
@@ -39,8 +44,9 @@ class FipEndpoint:
     def clear_unknown(self, port: int, fcid: int) -> None:
         """A frame came from an address that is not logged in there: its host missed a restart (FC-BB-5 7.8.4)."""
         now = self._fabric.now
-        if self._fabric.just_gone(fcid) or now - self._told.get((port, fcid), -TOLD_FOR) < TOLD_FOR:
+        if self._fabric.just_gone(port, fcid) or now - self._told.get((port, fcid), -TOLD_FOR) < TOLD_FOR:
             return
+        self._told = {key: told for key, told in self._told.items() if now - told < TOLD_FOR}
         self._told[(port, fcid)] = now
         wwpn = self._fabric.fcids.wwpn_of(fcid)
         links = [fip.VnPort(fcid, wwpn)] if wwpn else []
@@ -73,10 +79,11 @@ class FipEndpoint:
             raise ValueError("a FIP link service request without a request in it")
         kind, frame = found
         self._met.add((port, message.src))
-        service = {(fip.FLOGI, els.FLOGI): self._flogi, (fip.FDISC, els.FDISC): self._fdisc}.get((kind, frame.payload[0]))
-        if service:
-            self._log_in(port, message.src, kind, frame, service(port, message.src, els.parse_login(frame.payload)))
-        elif (kind, frame.payload[0]) == (fip.LOGO, els.LOGO):
+        asked = (kind, frame.payload[0])
+        if asked in _LOGINS:
+            admit = self._flogi if kind == fip.FLOGI else self._fdisc
+            self._log_in(port, message.src, kind, frame, admit(port, message.src, els.parse_login(frame.payload)))
+        elif asked == (fip.LOGO, els.LOGO):
             self._logo(port, message.src, frame)
         else:
             self._answer(port, message.src, kind, frame.reply(fc.R_ELS_REPLY, els.UNKNOWN.payload()), None)
@@ -106,10 +113,14 @@ class FipEndpoint:
             fabric.dirty = True
             return els.REFUSED
         other = fabric.logins.by_wwpn.get(request.wwpn)
-        if other and fabric.state.faults.duplicate_wwpn != LAST_WINS:
-            return els.DUPLICATE_WWPN
         if other:
+            last_wins = fabric.state.faults.duplicate_wwpn == LAST_WINS
+            if not last_wins or self._displaced.get(request.wwpn) == (port, enode):
+                return els.DUPLICATE_WWPN
+            self._displaced[request.wwpn] = (other.port, other.enode)
             fabric.remove(other, "WWPN logged in elsewhere", clear_link=True)
+        else:
+            self._displaced.pop(request.wwpn, None)
         fcid = fabric.fcids.get(request.wwpn, port)
         if fcid is None:
             return els.NO_ADDRESS_LEFT

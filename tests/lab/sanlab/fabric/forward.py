@@ -76,7 +76,9 @@ class Bridge:
 
     MAX_ADDRESSES = 4096
 
-    def __init__(self, ports: int, send: Callable[[int, bytes], None], usable: Callable[[int], bool]) -> None:
+    def __init__(
+        self, ports: int, send: Callable[[int, bytes | memoryview], None], usable: Callable[[int], bool]
+    ) -> None:
         self._ports = range(ports)
         self._send = send
         self._usable = usable

@@ -12,7 +12,8 @@ import zlib
 _HEX16 = re.compile(r"[0-9a-f]{16}")
 _PORT = re.compile(r"[A-Za-z0-9._-]+:[A-Za-z0-9._-]+")
 
-# FPMA: a VN_Port's MAC address is the FC-MAP of the fabric followed by its FC id (FC-BB-5, 7.6). This is the default map.
+# FPMA: a VN_Port's MAC address is the FC-MAP of the fabric followed by its FC id (FC-BB-5, 7.6).
+# This is the default map.
 FC_MAP = bytes.fromhex("0efc00")
 
 
@@ -75,9 +76,9 @@ class FabricNames:
         if not 1 <= self.domain <= 239:
             raise BadName(f"domain {self.domain} is outside 1 to 239")
         self.mac = b"\x02\xfc" + tag.to_bytes(4, "big")
-        self.switch_wwn = f"1000{0x02fc:04x}{tag:08x}"
-        self.fabric_wwn = f"2000{0x02fc:04x}{tag:08x}"
+        self.switch_wwn = f"100002fc{tag:08x}"
+        self.fabric_wwn = f"200002fc{tag:08x}"
 
     def f_port_wwn(self, index: int) -> str:
         """The name of the switch's own port, 20nn followed by the switch's name, as most switches count them."""
-        return f"20{(index + 1) & 0xff:02x}{self.switch_wwn[4:]}"
+        return f"20{(index + 1) & 0xFF:02x}{self.switch_wwn[4:]}"

@@ -53,7 +53,9 @@ def _flagged(entries: list[bytes]) -> bytes:
 
 
 class NameServer:
-    def __init__(self, logins: LoginTable, allowed: Callable[[str, str], bool], f_port_wwn: Callable[[int], str]) -> None:
+    def __init__(
+        self, logins: LoginTable, allowed: Callable[[str, str], bool], f_port_wwn: Callable[[int], str]
+    ) -> None:
         self._logins = logins
         self._allowed = allowed
         self._f_port_wwn = f_port_wwn
@@ -133,7 +135,9 @@ class NameServer:
 
     def _names_of_type(self, me: Login, body: bytes, name: str) -> bytes:
         found = self._of_type(me, body)
-        return _flagged([other.fcid.to_bytes(4, "big") + bytes(4) + bytes.fromhex(getattr(other, name)) for other in found])
+        return _flagged(
+            [other.fcid.to_bytes(4, "big") + bytes(4) + bytes.fromhex(getattr(other, name)) for other in found]
+        )
 
     def _gid_ft(self, me: Login, body: bytes) -> bytes:
         return _flagged([other.fcid.to_bytes(4, "big") for other in self._of_type(me, body)])

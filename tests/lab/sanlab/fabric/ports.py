@@ -87,16 +87,26 @@ class Port:
     def _push(self, frame: bytes | memoryview) -> bool:
         """Hand a frame over; false if there is no room for it now."""
         try:
-            self._tx.send(frame)
+            self._send_once(frame)
         except OSError as error:
             if error.errno in _BUSY:
                 return False
-            # Gone (ECONNREFUSED, ENOENT, ENOTCONN, EPIPE): the next probe says it for sure.
+            # Nobody there. Link down is for the next probe to say: here we may be in the middle of a logout.
             self.lost += 1
             return True
         self.tx_frames += 1
         self.tx_bytes += len(frame)
         return True
+
+    def _send_once(self, frame: bytes | memoryview) -> None:
+        try:
+            self._tx.send(frame)
+        except OSError as error:
+            if error.errno in _BUSY:
+                raise
+            # The machine may have been started anew since the last probe.
+            self._tx.connect(self.theirs)
+            self._tx.send(frame)
 
     def _keep(self, frame: bytes | memoryview) -> None:
         if self._backlog_bytes + len(frame) > BACKLOG:

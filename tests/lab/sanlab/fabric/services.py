@@ -14,9 +14,7 @@ _WITH_LOGIN = (fc.NAME_SERVER, fc.FABRIC_CONTROLLER, fc.MANAGEMENT)
 class Services:
     def __init__(self, fabric: Fabric) -> None:
         self._fabric = fabric
-        self._name_server = NameServer(
-            fabric.logins, lambda one, other: fabric.state.zones.allowed(one, other), fabric.config.names.f_port_wwn
-        )
+        self._name_server = NameServer(fabric.logins, fabric.state.zones.allowed, fabric.config.names.f_port_wwn)
 
     def receive(self, login: Login, frame: fc.Frame) -> None:
         if frame.type == fc.TYPE_ELS and frame.r_ctl == fc.R_ELS_REQUEST and frame.payload:
@@ -60,7 +58,8 @@ class Services:
         return answer.payload
 
     def _send(self, login: Login, reply: fc.Frame) -> None:
-        limit = min(login.max_payload, self._fabric.config.max_payload)
+        # Only lists of the name server grow beyond a frame; every host takes a link service in one (FC-LS 4.1).
+        limit = min(login.max_payload, self._fabric.config.max_payload) if reply.type == fc.TYPE_CT else fc.MAX_PAYLOAD
         for data in fc.sequence(reply, login.mac, self._fabric.config.names.mac, limit):
             self._fabric.send(login.port, data)
 

@@ -45,7 +45,9 @@ def load(path: Path) -> State:
         fcids = {wwpn: int(fcid, 16) for wwpn, fcid in data["fcids"].items()}
         return State(fcids, ZoneSet(data["zones"]), Faults.from_json(data["faults"]))
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
-        raise StateError(f"{path}: not the state of a fabric switch ({error}); remove the file to start anew") from error
+        raise StateError(
+            f"{path}: not the state of a fabric switch ({error}); remove the file to start anew"
+        ) from error
 
 
 def save(path: Path, state: State) -> None:
