@@ -101,7 +101,7 @@ seealso:
   - module: virt.san.scsi_rescan
   - module: virt.san.multipath_devices
 author:
-  - virt.san contributors
+  - virt.san contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

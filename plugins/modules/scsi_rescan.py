@@ -137,7 +137,7 @@ seealso:
   - module: virt.san.lun_facts
   - module: virt.san.multipath_devices
 author:
-  - virt.san contributors
+  - virt.san contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -49,7 +49,7 @@ class FakeMultipathd:
     def _serve(self) -> None:
         while True:
             try:
-                connection, _ = self.listener.accept()
+                connection, _peer = self.listener.accept()
             except OSError:
                 return
             with connection:
