@@ -283,7 +283,7 @@ class _Run:
             "missing": rescan_report.missing(shown, unmet),
             "skipped_ports": [port.to_dict() for port in skipped_ports(self._current())],
             "hosts": [report.to_dict() for report in self.reports.values()],
-            "scans": [line for report in self.reports.values() for line in report.scans],
+            "scans": [line for report in self.reports.values() for line in report.lines()],
             "remapped": [],
             "luns": [unit.to_dict() for unit in self._whole(shown.requested())],
         }

@@ -198,11 +198,12 @@ def _instead_of_number(shown: View, number: int) -> str:
     silent = [path for unit in shown.units for path in unit.paths if same_lun(number, path.hctl.lun)]
     if silent:
         return _silent(silent)
-    others = sorted({path.lun for unit in shown.units for path in _answering(unit)})
+    others = sorted((path.lun, str(unit.wwid), path_size(unit)) for unit in shown.units for path in _answering(unit))
     if not others:
         return "no LUN is seen at all"
-    named = ", ".join(str(lun) for lun in others[:MOST_NAMED])
-    return f"none is seen; known on these targets: LUN {named}{' ...' if len(others) > MOST_NAMED else ''}"
+    told = list(dict.fromkeys(f"LUN {lun} ({wwid}, {_sized(size)})" for lun, wwid, size in others))
+    more = f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
+    return f"none is seen; seen there are {', '.join(told[:MOST_NAMED])}{more}"
 
 
 def _silent(paths: Iterable[Path]) -> str:

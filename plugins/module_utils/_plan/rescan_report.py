@@ -27,11 +27,15 @@ class HostReport:
     """What did not return within the deadline."""
     errors: list[str] = field(default_factory=list)
 
+    def lines(self) -> list[str]:
+        """Return what was begun, without repetitions."""
+        return list(dict.fromkeys(self.scans))
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "hba": self.hba,
             "seconds": round(self.seconds, 3),
-            "scans": list(self.scans),
+            "scans": self.lines(),
             "stuck": self.stuck,
             "errors": list(self.errors),
         }
