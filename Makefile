@@ -118,5 +118,5 @@ demo: setup lab-up ## provision LUNs on the lab's hosts and look at the result
 
 .PHONY: bench
 bench: setup lab-up ## the table of benchmarks
-	$(call need,tests/bench/run)
-	@tests/bench/run
+	$(call need,tests/bench/bench.py)
+	@python tests/bench/bench.py

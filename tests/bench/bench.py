@@ -1,0 +1,29 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All benchmarks in one run, as one table. Needs the running lab, and a machine with nothing else to do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import facts_scale
+import fleet
+import lab_paths
+import table
+
+
+def main() -> int:
+    rows = [*facts_scale.measure(), *lab_paths.measure(), *fleet.measure()]
+    print(table.render(rows), end="")
+    missed = table.missed(rows)
+    for row in missed:
+        print(f"missed: {row.what}: {row.measured}, {row.promised}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the benchmark of 256 paths runs on the lab machine: makes the paths, measures, says JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+ROUNDS = 3
+TOOLS = {
+    "lsscsi": ["lsscsi"],
+    "lsscsi -i -s": ["lsscsi", "-i", "-s"],
+    "lsblk -J -O": ["lsblk", "-J", "-O"],
+    "multipath -ll": ["multipath", "-ll"],
+    "multipathd show maps json": ["multipathd", "show", "maps", "json"],
+}
+CONF = "/etc/multipath/conf.d/virt-san-bench.conf"
+WAIT = 900
+
+
+def make_paths(paths: int, per_lun: int) -> None:
+    """Load scsi_debug and wait until multipathd has a map with all paths for every LUN."""
+    os.makedirs(os.path.dirname(CONF), exist_ok=True)
+    with open(CONF, "w", encoding="utf-8") as stream:
+        stream.write("defaults {\n    find_multipaths no\n}\n")
+    subprocess.run(["multipathd", "reconfigure"], check=True, capture_output=True)
+    luns = paths // per_lun
+    options = [f"add_host={per_lun}", f"max_luns={luns}", "vpd_use_hostno=0", "dev_size_mb=16", "virtual_gb=1"]
+    subprocess.run(["modprobe", "scsi_debug", *options], check=True)
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline:
+        done = subprocess.run(["multipathd", "show", "maps", "json"], capture_output=True, text=True, check=False)
+        try:
+            maps = json.loads(done.stdout)["maps"]
+        except (ValueError, KeyError):
+            maps = []
+        if len(maps) == luns and all(entry["paths"] == per_lun for entry in maps):
+            # What udev still has to do would be measured along.
+            subprocess.run(["udevadm", "settle", "--timeout=600"], check=True)
+            return
+        time.sleep(2)
+    raise SystemExit(f"no {luns} maps of {per_lun} paths within {WAIT} s")
+
+
+def remove_paths() -> None:
+    """Take away what make_paths made."""
+    if os.path.exists(CONF):
+        os.unlink(CONF)
+    names = subprocess.run(["dmsetup", "ls", "--target", "multipath"], capture_output=True, text=True, check=True)
+    for line in names.stdout.splitlines():
+        if "\t" in line and "333333330" in line:
+            subprocess.run(["multipathd", "del", "map", line.split()[0]], capture_output=True, check=False)
+    subprocess.run(["rmmod", "scsi_debug"], capture_output=True, check=False)
+    subprocess.run(["multipathd", "reconfigure"], capture_output=True, check=False)
+
+
+def timed(argv: list[str]) -> float:
+    """Return the seconds a command takes."""
+    began = time.monotonic()
+    subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    return time.monotonic() - began
+
+
+def module(name: str) -> dict[str, float]:
+    """Run a module in a process of its own."""
+    done = subprocess.run([sys.executable, __file__, "--module", name], capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def run_module(name: str) -> None:
+    """What runs in that process: from main() on, with the answer written."""
+    began = time.monotonic()
+    from ansible.module_utils.testing import patch_module_args
+
+    if name == "empty":
+        main = empty
+    else:
+        from ansible_collections.virt.san.plugins.modules.lun_facts import main
+    screen = os.dup(1)
+    with tempfile.TemporaryFile() as out, patch_module_args({}):
+        os.dup2(out.fileno(), 1)
+        start = time.monotonic()
+        try:
+            main()
+        except SystemExit:
+            sys.stdout.flush()
+        seconds = time.monotonic() - start
+        out.seek(0)
+        luns = json.loads(out.read()).get("ansible_facts", {}).get("san", {}).get("luns", [])
+    os.dup2(screen, 1)
+    paths = sum(len(lun["paths"]) for lun in luns)
+    print(json.dumps({"seconds": seconds, "start": start - began, "luns": len(luns), "paths": paths}))
+
+
+def empty() -> None:
+    """A module that does nothing."""
+    from ansible.module_utils.basic import AnsibleModule
+
+    AnsibleModule(argument_spec={}).exit_json()
+
+
+def measure() -> dict[str, float]:
+    """Return the best time of each, all taking turns."""
+    rounds = []
+    for _round in range(ROUNDS):
+        told = {name: timed(argv) for name, argv in TOOLS.items()}
+        for name, label in (("empty", "empty module"), ("lun_facts", "lun_facts")):
+            one = module(name)
+            told[label], told[f"{label} start"] = one["seconds"], one["start"]
+        rounds.append((told, one))
+    best = {name: min(told[name] for told, _one in rounds) for name in rounds[0][0]}
+    last = rounds[-1][1]
+    return {**best, "luns": last["luns"], "paths": last["paths"]}
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--module":
+        run_module(sys.argv[2])
+    elif sys.argv[1] == "--clean":
+        remove_paths()
+    else:
+        make_paths(int(sys.argv[1]), int(sys.argv[2]))
+        print(json.dumps(measure()))
