@@ -97,20 +97,17 @@ def run_module(folder: str) -> None:
         return Completed(tuple(argv), 0, "", "")
 
     _entry.Host = partial(Host, folder, runner)  # type: ignore[misc]
-    answer = os.dup(1)
-    out = tempfile.TemporaryFile()
-    os.dup2(out.fileno(), 1)
-    with patch_module_args({}):
+    with tempfile.TemporaryFile() as out, patch_module_args({}):
+        os.dup2(out.fileno(), 1)
         start = time.monotonic()
         try:
             lun_facts.main()
         except SystemExit:
             sys.stdout.flush()
         seconds = time.monotonic() - start
-    os.dup2(answer, 1)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    out.seek(0)
-    told = json.loads(out.read())
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        out.seek(0)
+        told = json.loads(out.read())
     luns = told["ansible_facts"]["san"]["luns"]
     print(
         json.dumps(

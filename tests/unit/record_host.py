@@ -44,6 +44,13 @@ CLASSES = {
 }
 SCSI_DEVICE = "state type vendor model rev wwid inquiry vpd_pg80 vpd_pg83"
 BLOCK = "dev size ro queue/logical_block_size queue/physical_block_size dm/uuid dm/name loop/backing_file"
+FILES = (
+    "/etc/iscsi/initiatorname.iscsi",
+    "/etc/multipath.conf",
+    "/proc/swaps",
+    "/sys/module/scsi_mod/parameters/scan",
+)
+FOLDERS = ("/etc/multipath", "/etc/multipath/conf.d", "/run/lvm/pvs_online")
 COMMANDS = (
     "dmsetup info -c --noheadings --separator : -o major,minor,open",
     "pvs --reportformat json --units b --nosuffix -o pv_uuid,pv_name,pv_size,dev_size,vg_name,vg_uuid",
@@ -106,12 +113,12 @@ class Recorder:
         self.block_devices()
         for path in self.links("/dev/disk/by-id") + self.links("/dev/mapper"):
             self.link(path)
-        for folder in ("/etc/multipath", "/etc/multipath/conf.d", "/run/lvm/pvs_online", "/etc/iscsi"):
-            for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
-                if name != "iscsid.conf" and os.path.isfile(f"{folder}/{name}"):
-                    self.file(f"{folder}/{name}")
-        for path in ("/etc/multipath.conf", "/sys/module/scsi_mod/parameters/scan", "/proc/swaps"):
+        for path in FILES:
             self.file(path)
+        for folder in FOLDERS:
+            for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+                if os.path.isfile(f"{folder}/{name}"):
+                    self.file(f"{folder}/{name}")
         self.processes()
         return self.tree
 
