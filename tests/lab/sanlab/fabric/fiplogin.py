@@ -63,6 +63,10 @@ class FipEndpoint:
     def _keep_alive(self, port: int, message: fip.Message) -> None:
         links = fip.vn_ports(message)
         for link in links:
+            # libfcoe also keeps a virtual port alive that has no address (yet): nothing to clear, and without an
+            # address to name, the message would clear the port it hangs on.
+            if not link.fcid:
+                continue
             login = self._fabric.logins.by_fcid.get(link.fcid)
             if login is None or login.wwpn != link.wwpn or login.port != port:
                 self.clear_unknown(port, link.fcid)

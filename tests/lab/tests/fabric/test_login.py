@@ -283,6 +283,13 @@ def test_a_keep_alive_of_an_unknown_virtual_port_is_cleared(world: Any, make_hos
     assert host.fip(3, 1, b"\x02\x02" + host.enode + known, src=host.mac) == []
 
 
+def test_a_keep_alive_of_a_virtual_port_without_address_clears_nothing(world: Any, make_host: Any) -> None:
+    """libfcoe sends it for a virtual port whose FDISC is being rejected; an answer would reset the whole card."""
+    host = make_host(world, 0, HBA).log_in()
+    link = bytes.fromhex(f"0b050efc0000000000000000{VHBA}")
+    assert host.fip(3, 1, b"\x02\x02" + host.enode + link) == []
+
+
 def test_frames_of_a_login_that_just_ended_are_ignored(pair: Any) -> None:
     pair.world.command("logout", wwpn=HBA)
     assert len(cleared(pair.world.take(0))) == 1
@@ -292,8 +299,7 @@ def test_frames_of_a_login_that_just_ended_are_ignored(pair: Any) -> None:
 @pytest.mark.parametrize(
     "frame",
     [
-        "ffffffffffff 525400000000 8914 1000 0002 0001 0007 8000 07070000 22fffffe 00000000 01290000"
-        "00000000 0011ffff 00000000",
+        "ffffffffffff525400000000891410000002000100078000 07070000 22fffffe00000000012900000000000000 11ffff00000000",
         "ffffffffffff 525400000000 8914",
         "ffffffffffff 525400000000 8914 1000 0002 0001 0001 8000 07010000",
         "ffffffffffff 525400000000 8914 1000 0002 0001 0004 8000 0704 0000 22fffffe0000000001290000",
