@@ -107,9 +107,7 @@ class Recorder:
             for path in self.links(f"/sys/class/{kind}"):
                 for attribute in attributes.split():
                     self.file(f"{path}/{attribute}")
-        for path in self.links("/sys/bus/scsi/devices"):
-            for attribute in SCSI_DEVICE.split() if re.search(r"/\d+:\d+:\d+:\d+$", path) else ():
-                self.file(f"{path}/{attribute}")
+        self.scsi_devices()
         self.block_devices()
         for path in self.links("/dev/disk/by-id") + self.links("/dev/mapper"):
             self.link(path)
@@ -121,6 +119,12 @@ class Recorder:
                     self.file(f"{folder}/{name}")
         self.processes()
         return self.tree
+
+    def scsi_devices(self) -> None:
+        for path in self.links("/sys/bus/scsi/devices"):
+            if re.search(r"/\d+:\d+:\d+:\d+$", path):
+                for attribute in SCSI_DEVICE.split():
+                    self.file(f"{path}/{attribute}")
 
     def block_devices(self) -> None:
         self.links("/sys/class/block")
