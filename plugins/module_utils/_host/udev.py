@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 
 DATABASE = "/run/udev/data"
 BY_ID = "disk/by-id/"
+
+_PROPERTY = re.compile(r"^E:([^=\n]+)=(.*)$", re.MULTILINE)
+_LINK = re.compile(r"^S:(.+)$", re.MULTILINE)
 
 
 class Record(NamedTuple):
@@ -44,16 +48,7 @@ def read_record(host: Host, dev_t: str) -> Record | None:
 
 def parse_record(text: str) -> Record:
     """Return the content of a file of udev's database: lines `E:KEY=value` and `S:link`, others left out."""
-    properties: dict[str, str] = {}
-    links: list[str] = []
-    for line in text.split("\n"):
-        kind = line[:2]
-        if kind == "E:":
-            key, _equals, value = line[2:].partition("=")
-            properties[key] = value
-        elif kind == "S:":
-            links.append(line[2:])
-    return Record(properties, tuple(sorted(links)))
+    return Record(dict(_PROPERTY.findall(text)), tuple(sorted(_LINK.findall(text))))
 
 
 def event_waker(host: Host) -> Callable[[float], None] | None:
