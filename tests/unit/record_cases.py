@@ -34,6 +34,13 @@ GUEST = (
     "qemu-system-x86_64 -name guest=db01,debug-threads=on -M q35 -m 16 -nodefaults -display none -S -daemonize"
     " -drive file=/dev/mapper/{wwid},format=raw,if=virtio -pidfile /run/record-guest.pid"
 )
+RELEASE = """
+test ! -e /run/record-guest.pid || kill $(cat /run/record-guest.pid); rm -f /run/record-guest.pid
+! mountpoint -q /srv/images || umount /srv/images
+dmsetup ls | grep record | while read name _; do dmsetup remove $name; done
+for port in /sys/class/fc_vports/*; do test ! -e $port || echo 1 > $port/vport_delete; done
+systemctl start multipathd.socket multipathd.service
+"""
 
 
 def lab(*argv: str) -> str:
@@ -83,10 +90,6 @@ def fc() -> None:
         lab("ssh", host, f"echo 5001a4a00000000{last}:5001a4a00000010{last} > /sys/class/fc_host/host0/vport_create")
     everywhere("sleep 3; cat /sys/class/fc_vports/*/vport_state; sleep 6")
     record("fc")
-    everywhere(
-        "kill $(cat /run/record-guest.pid); umount /srv/images; vgchange -qq -an record-vg;"
-        " for port in /sys/class/fc_vports/*; do echo 1 > $port/vport_delete; done"
-    )
 
 
 def iscsi() -> None:
@@ -115,14 +118,15 @@ def bare() -> None:
     everywhere(SCAN)
     everywhere(f"mkdir -p /srv/images && mkfs.ext4 -qF /dev/{DISK_OF.format(wwid=ids['mounted'])} && sleep 1")
     everywhere(f"mount /dev/{DISK_OF.format(wwid=ids['mounted'])} /srv/images")
+    # LVM refuses what it sees twice: it is shown one path alone.
+    disk = f"disk={DISK_OF.format(wwid=ids['pv'])}; one='devices/filter=[\"a|/dev/'$disk'$|\",\"r|.*|\"]'; "
     lab(
         "ssh",
         "kvm1",
-        f"vgcreate -qq record-vg /dev/{DISK_OF.format(wwid=ids['pv'])} && lvcreate -qqy -n a -l 4 record-vg",
+        disk + "vgcreate -qq --config $one record-vg /dev/$disk && lvcreate --config $one -qqy -n a -l 4 record-vg",
     )
-    everywhere("vgchange -qq -ay record-vg; udevadm trigger --settle --subsystem-match=block; true")
+    everywhere(disk + "vgchange -qq --config $one -ay record-vg; udevadm trigger --settle --subsystem-match=block")
     record("bare")
-    everywhere("umount /srv/images; vgchange -qq -an record-vg; systemctl start multipathd.socket multipathd.service")
 
 
 def twins() -> None:
@@ -143,6 +147,7 @@ def main() -> None:
         try:
             CASES[name]()
         finally:
+            everywhere(RELEASE)
             lab("clean")
 
 

@@ -196,7 +196,7 @@ def _signature(host: Host, evidence: Evidence, name: str, record: udev.Record | 
     by = content or ""
     uuid = record.properties.get("ID_FS_UUID", "")
     if kind == "lvm_pv":
-        by = parse_pv_online(host.read(f"{PVS_ONLINE}/{uuid.replace('-', '')}")) or "a volume group that is not active"
+        by = parse_pv_online(host.read(f"{PVS_ONLINE}/{uuid.replace('-', '')}")) or "no active volume group"
     return Use(kind, _title(evidence, name), by, active=False)
 
 
