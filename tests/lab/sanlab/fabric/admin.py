@@ -111,7 +111,10 @@ class Admin:
     # Faults
 
     def _npiv(self, arguments: Arguments) -> dict[str, object]:
-        """Hosts learn of it from the answer to their next FLOGI; with `relogin` (default) that is now."""
+        """Hosts learn of it from the answer to their next FLOGI; with `relogin` (default) that is now.
+
+        Targets are left alone: they have no virtual ports, and I/O of others over them need not stop.
+        """
         enabled, relogin = _flag(arguments, "enabled"), _flag(arguments, "relogin", True)
         fabric = self._fabric
         changed = fabric.state.faults.npiv != enabled
@@ -119,10 +122,14 @@ class Admin:
         fabric.changed()
         fabric.log(f"NPIV {'enabled' if enabled else 'disabled'}")
         if changed:
-            concerned = [login for login in fabric.logins if relogin or (login.is_npiv and not enabled)]
-            concerned.sort(key=lambda login: not login.is_npiv)
-            fabric.remove_all(concerned, "NPIV changed", clear_link=True)
+            self._npiv_changed(relogin)
         return {"changed": changed}
+
+    def _npiv_changed(self, relogin: bool) -> None:
+        fabric = self._fabric
+        hosts = [login for login in fabric.logins if relogin and login.role == "initiator"]
+        vports = [login for login in fabric.logins if login.is_npiv and not fabric.state.faults.npiv]
+        fabric.remove_all(vports + hosts, "NPIV changed", clear_link=True)
 
     def _vport_limit(self, arguments: Arguments) -> dict[str, object]:
         scope, limit = _port_or_all(arguments), arguments.pop("max", None)
@@ -192,7 +199,7 @@ class Admin:
         fabric.changed()
         fabric.log("faults cleared")
         if npiv_was_off:
-            fabric.remove_all([login for login in fabric.logins if not login.is_npiv], "NPIV changed", clear_link=True)
+            self._npiv_changed(relogin=True)
         return {}
 
     def _do_stop(self, _: Arguments) -> dict[str, object]:

@@ -52,9 +52,13 @@ class Port:
 
     def _bind(self) -> None:
         """Bind aside and move into place: a machine never finds a path that is there and leads nowhere."""
-        draft = f"{self.ours}.{os.getpid()}"
-        self.rx.bind(draft)
-        os.replace(draft, self.ours)
+        draft = os.path.join(os.path.dirname(self.ours), f".{os.getpid()}")
+        try:
+            self.rx.bind(draft)
+            os.replace(draft, self.ours)
+        except OSError as error:
+            # Python's own message names no path, and the usual mistake is one of more than 107 characters.
+            raise OSError(f"{self.ours}: {error}") from error
 
     def probe(self) -> None:
         """See whether somebody is at the other end, also after it changed hands."""

@@ -37,7 +37,7 @@ class Switch:
         """Take one frame from a port; the buffer may be changed. `finish` has to follow, once for a batch of frames."""
         fabric = self.fabric
         if length < 14 or not fabric.up[port]:
-            fabric.counters["dropped_port_down"] += 1
+            fabric.counters["dropped_at_port"] += 1
             return
         kind = buffer[12:14]
         if kind == fc.FCOE:

@@ -147,7 +147,7 @@ def test_other_link_services_pass_while_plogi_is_rejected(pair: Any) -> None:
 def test_with_npiv_off_hosts_log_in_again_and_are_told(pair: Any) -> None:
     pair.initiator.vport(VHBA)
     pair.world.command("npiv", enabled=False)
-    assert logins(pair.world) == []
+    assert logins(pair.world) == [TARGET]
     answer = pair.initiator.ask_login()
     assert answer.login_payload[8:10].hex() == "1000"
     assert reason(pair.initiator.ask_login(npiv=True, wwpn=VHBA)) == "0b2c"
@@ -159,6 +159,13 @@ def test_npiv_can_be_turned_off_without_disturbing_the_ports_themselves(pair: An
     pair.initiator.vport(VHBA)
     pair.world.command("npiv", enabled=False, relogin=False)
     assert logins(pair.world) == [HBA, TARGET]
+
+
+def test_clearing_the_faults_brings_npiv_back_to_the_hosts(pair: Any) -> None:
+    pair.world.command("npiv", enabled=False, relogin=False)
+    pair.world.command("clear_faults")
+    assert logins(pair.world) == [TARGET]
+    assert pair.initiator.ask_login().login_payload[8:10].hex() == "3000"
 
 
 def test_a_port_takes_only_so_many_virtual_ports(world: Any, make_host: Any) -> None:
