@@ -173,6 +173,14 @@ def remove(path: Path) -> bool:
     return True
 
 
+def says_something(path: Path) -> bool:
+    """Whether a file has more than comments: multipathd itself makes such ones."""
+    if not path.is_file():
+        return path.is_symlink()
+    own = path.name in ("wwids", "bindings", "prkeys")
+    return not own or any(line.strip() and not line.startswith("#") for line in path.read_text().splitlines())
+
+
 def same_tree(one: Path, other: Path) -> bool:
     return run("diff", "-rq", str(one), str(other)).returncode == 0
 
@@ -181,7 +189,7 @@ def restore_files() -> list[str]:
     """Configuration as it was on the first boot; says what changed."""
     changed = []
     multipath = [Path("/etc/multipath.conf"), *Path("/etc/multipath").rglob("*")]
-    removed = [remove(path) for path in multipath if path.is_file() or path.is_symlink()]
+    removed = [remove(path) for path in multipath if says_something(path)]
     if any(removed):
         changed.append("multipath")
     lvm = Path("/etc/lvm")

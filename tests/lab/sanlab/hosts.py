@@ -48,9 +48,9 @@ def clean(lab: Lab) -> dict[str, Any]:
         switches.start(lab, fabric)
         switches.set_default_zones(lab, fabric)
     running = [host for host in HOSTS if machine.is_running(lab, host.name)]
-    in_parallel(lambda host: wait_online(lab, host), [*running, ARRAY])
+    in_parallel(lambda each: wait_online(lab, each), [*running, ARRAY])
     answers = in_parallel(lambda host: call(lab, host, "clean"), running)
-    removed, _ = array.call(lab, [("clear", {}), ("chap", {})])
+    removed = array.call(lab, [("clear", {})])[0]["luns"]
     report = {host.name: answer for host, answer in zip(running, answers, strict=True)}
     left = {name: answer["left"] for name, answer in report.items() if answer["left"]}
     if left:
