@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Machines of the lab as recorded by tests/unit/record_host.py, put up again below a folder."""
+"""Machines of the lab as recorded by tests/lab/record_host.py, put up again below a folder."""
 
 from __future__ import annotations
 

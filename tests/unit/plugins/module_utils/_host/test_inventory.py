@@ -31,14 +31,17 @@ def uses(unit):
 
 
 @pytest.fixture(scope="class")
-def host(distro, tmp_path_factory):
-    with recorded(f"{distro}-fc", tmp_path_factory.mktemp("host")) as host:
+def host(request, distro, tmp_path_factory):
+    """The machine of a class of tests, in both releases."""
+    with recorded(f"{distro}-{request.cls.case}", tmp_path_factory.mktemp("host")) as host:
         yield host
 
 
 @BOTH
 class TestFibreChannel:
     """Two fabrics, one path through each."""
+
+    case = "fc"
 
     def test_hbas(self, host):
         first, second, virtual = read_hbas(host)
@@ -146,6 +149,84 @@ class TestFibreChannel:
         san = read_san(host, checkers=False, uses=False)
         assert len(san.luns) == 7
         assert not any(unit.uses for unit in san.luns)
+
+
+@BOTH
+class TestIscsi:
+    """Two portals of one target; one path set offline."""
+
+    case = "iscsi"
+
+    def test_sessions_are_hbas_with_one_target_each(self, host):
+        san = read_san(host)
+        hbas = [hba for hba in san.hbas if hba.transport == "iscsi"]
+        assert [hba.driver for hba in hbas] == ["iscsi_tcp"] * 2
+        assert len({hba.initiator for hba in hbas}) == 1
+        for hba, session in zip(hbas, san.sessions, strict=True):
+            (target,) = hba.targets
+            assert hba.number == session.host
+            assert (target.name, target.portal) == (session.target, session.portal)
+            assert (target.channel, target.target_id, target.scannable) == (0, 0, True)
+            assert (session.state, session.connection_state, session.tpgt) == ("LOGGED_IN", "up", 1)
+        assert sorted(session.portal for session in san.sessions) == ["10.77.1.1:3260", "10.77.2.1:3260"]
+
+    def test_paths_go_through_both_portals(self, host):
+        unit = by_number(read_san(host))[28]
+        assert unit.map is not None
+        assert sorted(path.portal for path in unit.paths) == ["10.77.1.1:3260", "10.77.2.1:3260"]
+        assert {path.target for path in unit.paths} == {session.target for session in read_san(host).sessions}
+        assert all(path.initiator for path in unit.paths)
+
+    def test_a_path_that_is_offline(self, host):
+        unit = by_number(read_san(host))[27]
+        states = sorted((path.state, path.checker, path.usable) for path in unit.paths)
+        assert states == [("offline", "faulty", False), ("running", "ready", True)]
+        assert unit.to_dict()["multipath"]["path_counts"] == {"faulty": 1, "ready": 1}
+        assert unit.problem is None
+
+    def test_a_physical_volume_without_an_active_group(self, host):
+        unit = by_number(read_san(host))[29]
+        assert uses(unit) == [("lvm_pv", "no active volume group", False)]
+        assert (unit.in_use, unit.held) == (True, False)
+
+
+@BOTH
+class TestBare:
+    """No multipathd: paths stand side by side."""
+
+    case = "bare"
+
+    def test_paths_of_one_unit_belong_together_all_the_same(self, host):
+        san = read_san(host)
+        assert (san.multipath_running, san.warnings) == (False, ())
+        assert {unit.map for unit in san.luns} == {None}
+        assert {number: len(unit.paths) for number, unit in by_number(san).items()} == {27: 2, 28: 2, 29: 2}
+
+    def test_a_use_names_the_path_it_is_on(self, host):
+        units = by_number(read_san(host))
+        (mounted,) = units[27].uses
+        assert (mounted.kind, mounted.by) == ("mount", "/srv/images")
+        assert mounted.device in {path.device for path in units[27].paths}
+        assert uses(units[28]) == [("lvm_pv", "record-vg", True)]
+        assert units[29].to_dict()["usage"] == {"state": "free", "by": []}
+
+
+@BOTH
+class TestTwins:
+    """Two LUNs of different size claim one WWID."""
+
+    case = "twins"
+
+    def test_they_are_never_one(self, host):
+        san = read_san(host)
+        first, second = san.luns
+        assert first.wwid == second.wwid
+        assert {first.size, second.size} == {64 * MB, 96 * MB}
+        assert {len(first.paths), len(second.paths)} == {2}
+        assert {path.lun for path in first.paths} != {path.lun for path in second.paths}
+        assert all("is claimed by 2 logical units that differ" in unit.problem for unit in san.luns)
+        assert san.warnings == (first.problem,)
+        assert san.by_wwid(first.wwid) == san.luns
 
 
 @BOTH

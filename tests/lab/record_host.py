@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Record what the core reads of a machine of the lab, as a fixture for unit tests.
 
-    tests/unit/record_host.py kvm1 debian12-fc
+    tests/lab/record_host.py kvm1 debian12-fc
 
 writes tests/unit/fixtures/hosts/debian12-fc/{tree.json,commands.json}. This file runs twice: here, and
 sent over ssh on the machine itself, where it needs nothing but Python. A tree is one text file, as
@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent if "__file__" in globals() else Path()
-SSH_CONFIG = HERE.parent / "lab/.state/ssh_config"
+SSH_CONFIG = HERE / ".state/ssh_config"
+FIXTURES = HERE.parent / "unit/fixtures/hosts"
 
 CLASSES = {
     "scsi_host": "proc_name host_sas_address modelname model_name fwrev fw_version",
@@ -194,7 +195,7 @@ def main() -> None:
     if done.returncode:
         sys.exit(done.stderr)
     told = json.loads(done.stdout)
-    folder = HERE / "fixtures/hosts" / name
+    folder = FIXTURES / name
     folder.mkdir(parents=True, exist_ok=True)
     for kind in ("tree", "commands"):
         text = json.dumps(told[kind], indent=1, sort_keys=True, ensure_ascii=True)

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring the lab into the states the unit tests are about, and record both hosts in each.
 
-    tests/unit/record_cases.py [CASE...]
+    tests/lab/record_cases.py [CASE...]
 
 changes the lab and cleans it afterwards: nobody else may be using it.
 """
@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LAB = HERE.parent / "lab/lab"
+LAB = HERE / "lab"
 HOSTS = {"kvm1": "debian12", "kvm2": "debian13"}
 
 SCAN = 'for host in /sys/class/scsi_host/host*/scan; do echo "- - -" > $host; done; udevadm settle'
