@@ -31,6 +31,10 @@ MULTIPATHD_DEADLINE = 30.0
 """Seconds, unless the caller says otherwise. The 4 of the daemon's own tool are not enough for a thousand LUNs."""
 
 
+SCSI_DISK = "sd"
+"""How the names of SCSI disks begin; those of CD drives (sr), NVMe namespaces and virtio disks do not."""
+
+
 class Daemon(NamedTuple):
     """What multipathd adds to the picture."""
 
@@ -57,7 +61,7 @@ def read_san(host: Host, *, checkers: bool = True, uses: bool = True, deadline: 
     devices = block.read_devices(host)
     holders = block.read_holders(host, devices)
     dm_devices = dm.read_dm_devices(host, devices)
-    maps = dm.read_maps(host, dm_devices.values(), _lower(holders))
+    maps = [over for over in dm.read_maps(host, dm_devices.values(), _lower(holders)) if _over_scsi(over)]
     daemon = _ask_multipathd(host, maps, deadline) if checkers else Daemon(multipath.daemon_running(host), {}, {}, ())
     seen = _read_paths(host, devices, fabric, daemon.checkers)
     groups = group_paths(seen, (_with_queueing(over, daemon) for over in maps))
@@ -80,6 +84,11 @@ def _lower(holders: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
         for holder in on_top:
             lower.setdefault(holder, []).append(name)
     return {name: tuple(below) for name, below in lower.items()}
+
+
+def _over_scsi(over: MultipathMap) -> bool:
+    """Tell whether a map is over SCSI disks, or has lost them all. NVMe has maps too, but no LUNs."""
+    return not over.slaves or any(name.startswith(SCSI_DISK) for name in over.slaves)
 
 
 def _ask_multipathd(host: Host, maps: Iterable[MultipathMap], deadline: float) -> Daemon:
@@ -107,7 +116,7 @@ def _read_paths(
     places: dict[str, str] = {}
     found = []
     for device in devices.values():
-        address = scsi.parse_address(device.link, places)
+        address = scsi.parse_address(device.link, places) if device.name.startswith(SCSI_DISK) else None
         if address is None:
             continue
         seen = _read_path(host, device, address, fabric, initiators.get(address.hctl.host), checkers.get(device.name))

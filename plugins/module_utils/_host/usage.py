@@ -194,10 +194,17 @@ def _signature(host: Host, evidence: Evidence, name: str, record: udev.Record | 
     if kind is None or record is None:
         return None
     by = content or ""
-    uuid = record.properties.get("ID_FS_UUID", "")
     if kind == "lvm_pv":
-        by = parse_pv_online(host.read(f"{PVS_ONLINE}/{uuid.replace('-', '')}")) or "no active volume group"
+        by = _online_group(host, record.properties.get("ID_FS_UUID", "")) or "no active volume group"
     return Use(kind, _title(evidence, name), by, active=False)
+
+
+def _online_group(host: Host, pv_uuid: str) -> str | None:
+    """Return the volume group of a PV that LVM has seen complete since boot; None where that may not be known."""
+    try:
+        return parse_pv_online(host.read(f"{PVS_ONLINE}/{pv_uuid.replace('-', '')}"))
+    except UnavailableError:
+        return None
 
 
 def parse_pv_online(text: str | None) -> str | None:

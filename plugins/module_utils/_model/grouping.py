@@ -121,7 +121,8 @@ def _problem(wwid: Wwid, cluster: _Cluster) -> str | None:
         remapped = _remapped(seen)
         if remapped is not None:
             return remapped
-        if cluster.map is not None and path.wwid not in (wwid, None):
+        # Configured otherwise, multipathd names a map by another spelling of the same designator (0x6001405...).
+        if cluster.map is not None and path.wwid is not None and path.wwid[1:] not in wwid:
             return f"path {path.device} ({path.hctl}) is in map {cluster.map.name} ({wwid}) but leads to {path.wwid}"
     if len(cluster.faces) == 1:
         return None

@@ -350,6 +350,25 @@ def test_whatever_vanishes_meanwhile_is_left_out(name, tmp_path):
     assert gone > 5
 
 
+def test_maps_over_nvme_and_cd_drives_are_no_luns(tmp_path):
+    links = {
+        "259:0": "../../devices/virtual/block/nvme0n1",
+        "253:0": "../../devices/virtual/block/dm-0",
+        "253:1": "../../devices/virtual/block/dm-1",
+        "11:0": "../../devices/pci0000:00/0000:00:01.0/ata1/host0/target0:0:0/0:0:0:0/block/sr0",
+    }
+    (tmp_path / "sys/dev/block").mkdir(parents=True)
+    for number, link in links.items():
+        (tmp_path / "sys/dev/block" / number).symlink_to(link)
+    for dm, uuid in {"dm-0": "mpath-eui.0025", "dm-1": "mpath-36001"}.items():
+        (tmp_path / "sys/block" / dm / "dm").mkdir(parents=True)
+        (tmp_path / "sys/block" / dm / "dm/uuid").write_text(f"{uuid}\n")
+        (tmp_path / "sys/block" / dm / "dm/name").write_text(f"{dm}\n")
+    (tmp_path / "sys/block/dm-0/slaves/nvme0n1").mkdir(parents=True)
+    (unit,) = read_san(Host(str(tmp_path)), uses=False).luns
+    assert (unit.wwid, unit.paths, unit.device) == ("36001", (), "/dev/mapper/dm-1")
+
+
 def test_an_empty_machine(tmp_path):
     san = read_san(Host(str(tmp_path)))
     assert (san.hbas, san.luns, san.orphans, san.multipath_running) == ((), (), (), False)

@@ -100,6 +100,11 @@ def test_a_member_that_leads_elsewhere_is_named():
     assert f"sdb (0:0:0:98) is in map {ONE} ({ONE}) but leads to {TWO}" in group.problem
 
 
+def test_a_map_named_by_another_spelling_is_no_stranger():
+    (group,) = group_paths([seen("sda")], [over("sda", wwid=Wwid("0x" + ONE[1:]))])
+    assert group.problem is None
+
+
 def test_a_remapped_path_joins_nobody():
     stranger = SeenPath(path("sdb"), "ACME", "1", contradiction=TWO)
     groups = group_paths([seen("sda"), stranger], [])
