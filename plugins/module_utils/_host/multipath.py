@@ -136,6 +136,16 @@ def show_paths(host: Host, deadline: float) -> list[KnownPath]:
     return parse_paths(ask(host, "show paths raw format %d|%w|%T", deadline))
 
 
+def is_busy(host: Host, deadline: float) -> bool:
+    """Tell whether multipathd works through events of udev or reads its configuration. Raises as `ask` does."""
+    return parse_busy(ask(host, "show daemon", deadline), ask(host, "show status", deadline))
+
+
+def parse_busy(daemon: str, status: str) -> bool:
+    """Return whether replies to `show daemon` ("pid 170 idle") and `show status` ("... busy: False") tell of work."""
+    return daemon.split()[-1:] not in (["idle"], ["running"]) or "busy: False" not in status
+
+
 def parse_maps(text: str) -> list[DaemonMap]:
     """Return the maps in a reply to `show maps json`. Raises CommandError when it is none."""
     try:

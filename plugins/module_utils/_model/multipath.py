@@ -72,6 +72,20 @@ def parse_value(value: object) -> str:
     return text
 
 
+def parse_path_count(count: int) -> int:
+    """Return a number of paths to expect, or raise ValueError."""
+    if count < 1:
+        raise ValueError(f"{count} is not a number of paths to expect: at least 1")
+    return count
+
+
+def parse_timeout(seconds: float) -> float:
+    """Return seconds to wait, or raise ValueError."""
+    if not 0 <= seconds < 86400:
+        raise ValueError(f"{seconds:g} is not a time to wait: seconds from 0 to 86400")
+    return seconds
+
+
 @dataclass(frozen=True)
 class DropIn:
     """The one configuration file that is ours."""
@@ -126,6 +140,8 @@ class MultipathState:
     read_only_paths: frozenset[str] = frozenset()
     find_multipaths: str = "strict"
     user_friendly_names: bool = False
+    busy: bool = False
+    """multipathd works through events of udev or reads its configuration: more may come."""
     pending: bool = False
     """Our drop-in was written, and the run ended before multipathd had read it."""
 

@@ -33,6 +33,7 @@ from ansible_collections.virt.san.plugins.module_utils._plan.multipath_steps imp
     AddPaths,
     CreateMap,
     Reconfigure,
+    ReloadMap,
     ResizeMap,
     WriteDropIn,
 )
@@ -82,6 +83,7 @@ def plan_present(state: MultipathState, wanted: WantedMaps) -> MapsPlan:
         *_configuration_steps(state, drop_in, targets, renames),
         *(_create(drop_in, target) for target in targets if target.unit.map is None),
         *(step for target in targets for step in _add_paths(state, target)),
+        *(step for target in targets for step in _reload(target)),
         *(ResizeMap(wwid, found.name, found.dm, size) for wwid, (found, size) in grown.items()),
     ]
     before = _state(state.drop_in, state.drop_in.settings, {t.wwid: _now(state, t) for t in targets}, state.pending)
@@ -108,7 +110,7 @@ def _targets(state: MultipathState, wanted: WantedMaps) -> tuple[list[_Target], 
     for unit in state.san.luns:
         if not unit.paths or not {path.transport for path in unit.paths} <= set(SAN_TRANSPORTS):
             continue
-        reason = unit.problem or ("" if unit.map else _unfit(state, unit)) or _local(unit)
+        reason = unit.problem or _read_only(state, unit) or ("" if unit.map else _unfit(state, unit)) or _local(unit)
         if reason or unit.wwid is None:
             skipped.append(Skipped(unit.wwid, reason or "it has no usable identity", unit.device))
         else:
@@ -141,9 +143,9 @@ def _named(state: MultipathState, wanted: WantedDevice) -> _Target:
         )
     if unit.map is None:
         refuse_in_use([unit], "making a multipath device")
-        reason = _unfit(state, unit)
-        if reason:
-            raise RefusedError(f"{label(unit)} cannot become a multipath device: {reason}", wwid=wanted.wwid)
+    reason = _read_only(state, unit) or ("" if unit.map else _unfit(state, unit))
+    if reason:
+        raise RefusedError(f"{label(unit)} cannot be a multipath device to work with: {reason}", wwid=wanted.wwid)
     return _Target(unit, wanted, named=True)
 
 
@@ -156,10 +158,16 @@ def _unfit(state: MultipathState, unit: LogicalUnit) -> str:
         return f"it has no usable path: {paths_of(unit)}"
     if not any(path.device in state.monitored for path in unit.paths):
         return "multipathd ignores its paths (a blacklist; `multipathd show blacklist` lists them)"
-    if len({path.size for path in unit.paths if path.size}) > 1:
-        sizes = ", ".join(f"{path.device} {format_size(path.size)}" for path in unit.paths)
-        return f"its paths differ in size ({sizes}): rescan them (virt.san.scsi_rescan)"
+    sizes = {path.size for path in unit.paths if path.usable}
+    if len(sizes) > 1 or 0 in sizes:
+        told = ", ".join(f"{path.device} {format_size(path.size)}" for path in unit.paths)
+        return f"its paths do not agree on a size ({told}): rescan them (virt.san.scsi_rescan)"
     return ""
+
+
+def _read_only(state: MultipathState, unit: LogicalUnit) -> str:
+    paths = [path.device for path in unit.paths if path.device in state.read_only_paths]
+    return f"its paths are read-only ({', '.join(paths)}): the array maps it so" if paths else ""
 
 
 def _local(unit: LogicalUnit) -> str:
@@ -257,6 +265,11 @@ def _add_paths(state: MultipathState, target: _Target) -> Iterable[AddPaths]:
         yield AddPaths(target.wwid, target.unit.map.name, missing)
 
 
+def _reload(target: _Target) -> Iterable[ReloadMap]:
+    if target.unit.map and target.unit.map.read_only:
+        yield ReloadMap(target.wwid, target.unit.map.name)
+
+
 def _resizes(targets: Iterable[_Target]) -> tuple[dict[Wwid, tuple[MultipathMap, int]], tuple[Skipped, ...]]:
     """Return the maps to grow and their sizes; a named one that cannot be judged is an error, another is skipped."""
     grown: dict[Wwid, tuple[MultipathMap, int]] = {}
@@ -270,17 +283,26 @@ def _resizes(targets: Iterable[_Target]) -> tuple[dict[Wwid, tuple[MultipathMap,
             raise RefusedError(f"{label(target.unit)} cannot be resized: {reason}", wwid=target.wwid)
         if reason:
             skipped.append(Skipped(target.wwid, f"not resized: {reason}", target.unit.device))
-        elif target.unit.paths and target.unit.paths[0].size != found.size:
-            grown[target.wwid] = (found, target.unit.paths[0].size)
+            continue
+        size = next((path.size for path in target.unit.paths if path.usable), found.size)
+        if size != found.size:
+            grown[target.wwid] = (found, size)
     return grown, tuple(skipped)
 
 
 def _no_resize(unit: LogicalUnit, found: MultipathMap) -> str:
-    """Return why a map's size cannot follow its paths, or "". A path that is down keeps its old size."""
-    sizes = {path.size for path in unit.paths}
+    """Return why a map's size cannot follow its paths, or "".
+
+    Where the usable paths have the map's size there is nothing to follow. Where they do not, all paths must
+    be usable and agree: a path that is down keeps its old size, and multipathd may believe that one.
+    """
+    usable = [path for path in unit.paths if path.usable]
+    sizes = {path.size for path in usable}
+    if not usable or sizes == {found.size}:
+        return ""
     told = ", ".join(f"{path.device} {format_size(path.size)}, {path.state}" for path in unit.paths)
-    if not unit.paths or any(path.state != "running" for path in unit.paths):
-        return f"not all of its paths are running ({told or 'it has none'})"
+    if len(usable) < len(unit.paths):
+        return f"not all of its paths are usable ({told})"
     if len(sizes) > 1 or 0 in sizes:
         return f"its paths do not agree on a size ({told})"
     if min(sizes) < found.size:
@@ -300,6 +322,7 @@ def _now(state: MultipathState, target: _Target) -> dict[str, Any]:
         "name": found.name if found else None,
         "paths": sorted(found.slaves) if found else [],
         "size": found.size if found else None,
+        "read_only": found.read_only if found else None,
         "recorded": target.wwid in state.drop_in.devices,
     }
 
@@ -318,8 +341,15 @@ def _then(
     if not name:
         name = BY_MULTIPATHD if state.user_friendly_names else target.wwid
     paths = (*found.slaves, *_missing(state, target)) if found else [path.device for path in unit.paths if path.usable]
-    size = grown[target.wwid][1] if target.wwid in grown else found.size if found else unit.size
-    return {"name": name, "paths": sorted(paths), "size": size, "recorded": target.wwid in drop_in.devices}
+    made = next((path.size for path in unit.paths if path.usable), unit.size)
+    size = grown[target.wwid][1] if target.wwid in grown else found.size if found else made
+    return {
+        "name": name,
+        "paths": sorted(paths),
+        "size": size,
+        "read_only": False,
+        "recorded": target.wwid in drop_in.devices,
+    }
 
 
 def _state(drop_in: DropIn, settings: Settings, maps: dict[Wwid, dict[str, Any]], pending: bool) -> dict[str, Any]:

@@ -66,6 +66,17 @@ class AddPaths:
 
 
 @dataclass(frozen=True)
+class ReloadMap:
+    """Load a map's table again: one made while a path was read-only stays read-only until then."""
+
+    wwid: Wwid
+    name: str
+
+    def describe(self) -> str:
+        return f"reload the multipath device {self.name} ({self.wwid}), which is read-only without reason"
+
+
+@dataclass(frozen=True)
 class ResizeMap:
     """Grow a map to the size of its paths."""
 

@@ -97,7 +97,9 @@ def _step(now: MultipathState, step: Step) -> MultipathState:
         assert one.map is None
         assert not one.uses or all(use.kind == "partition" for use in one.uses)
         name = now.running_aliases.get(step.wwid) or step.wwid
-        made = MultipathMap(name, "dm-99", step.wwid, step.devices, one.size)
+        sizes = {way.size for way in one.paths if way.device in step.devices}
+        assert len(sizes) == 1, "multipathd makes no map of paths that differ in size"
+        made = MultipathMap(name, "dm-99", step.wwid, step.devices, sizes.pop())
         return replace(_put(now, replace(one, map=made)), remembered=now.remembered | {step.wwid})
     assert one.map is not None
     if isinstance(step, FlushMap):

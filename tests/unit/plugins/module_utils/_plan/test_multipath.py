@@ -70,8 +70,10 @@ def test_all_units_of_the_san_get_a_map() -> None:
 def test_no_reconfigure_without_alias_or_setting() -> None:
     plan = plan_present(state(unit(1)), named(WantedDevice(ONE)))
     assert kinds(plan) == ["WriteDropIn", "CreateMap"]
-    assert plan.before["maps"] == {ONE: {"name": None, "paths": [], "size": None, "recorded": False}}
-    assert plan.after["maps"] == {ONE: {"name": ONE, "paths": ["sdb0", "sdb1"], "size": GIB, "recorded": True}}
+    nothing = {"name": None, "paths": [], "size": None, "read_only": None, "recorded": False}
+    assert plan.before["maps"] == {ONE: nothing}
+    made = {"name": ONE, "paths": ["sdb0", "sdb1"], "size": GIB, "read_only": False, "recorded": True}
+    assert plan.after["maps"] == {ONE: made}
 
 
 def test_a_name_multipathd_chooses_is_not_guessed() -> None:
@@ -205,7 +207,7 @@ def test_a_list_that_contradicts_itself(devices: tuple[WantedDevice, ...]) -> No
 def unfit() -> list[tuple[LogicalUnit, str]]:
     return [
         (unit(1, uses=(MOUNTED,)), "/dev/mapper/x mount /srv"),
-        (unit(1, ways=(path("sdb0", 1, size=GIB), path("sdb1", 1, size=2 * GIB))), "differ in size"),
+        (unit(1, ways=(path("sdb0", 1, size=GIB), path("sdb1", 1, size=2 * GIB))), "do not agree on a size"),
         (unit(1, ways=(path("sdb0", 1, state="offline"),)), "usable"),
     ]
 
@@ -266,7 +268,10 @@ def test_a_map_grows_to_its_paths_even_in_use() -> None:
         (grown(GIB // 2), "never shrunk"),
         (grown(0), "do not agree on a size"),
         (unit(1, name="data", ways=(path("sdb0", 1), path("sdb1", 1, size=2 * GIB))), "do not agree on a size"),
-        (unit(1, name="data", ways=(path("sdb0", 1), path("sdb1", 1, state="offline"))), "not all of its paths"),
+        (
+            unit(1, name="data", ways=(path("sdb0", 1, size=2 * GIB), path("sdb1", 1, state="offline"))),
+            "not all of its paths",
+        ),
     ],
 )
 def test_a_size_that_is_not_sure_is_not_followed(one: LogicalUnit, says: str) -> None:
