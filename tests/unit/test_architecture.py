@@ -14,6 +14,8 @@ from ansible_collections.virt.san.tests.unit.support.collection import COLLECTIO
 # so here, and a room that it ships no longer has to go.
 PAYLOAD: dict[str, set[str]] = {
     "lun_facts": {"_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
+    "lvm_devices": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
+    "multipath_devices": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "scsi_rescan": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
 }
 
