@@ -94,6 +94,13 @@ def boot() -> None:
     ensure_targets()
 
 
+def save() -> None:
+    """Keep the configuration, also through a crash a moment later: the library flushes only its draft."""
+    RTSRoot().save_to_file()
+    with SAVED.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 # --- volumes ---------------------------------------------------------------------------------------------------------
 
 
@@ -292,7 +299,7 @@ def main(argument: str) -> None:
             raise
         finally:
             if changes:
-                RTSRoot().save_to_file()
+                save()
     print(json.dumps(answers))
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 LAB_DIR = Path(__file__).resolve().parents[1]
