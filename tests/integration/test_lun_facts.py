@@ -47,7 +47,7 @@ def wwids(lab: Lab) -> Iterator[dict[str, str]]:
     lab("iscsi-login")
     everywhere(lab, SCAN)
     for name in ("mounted", "pv", "guest", "iscsi"):
-        everywhere(lab, f"multipathd add map {found[name]}")
+        everywhere(lab, f"multipathd add map {found[name]}; udevadm settle; test -e /dev/mapper/{found[name]}")
     everywhere(lab, USE.format(**found))
     yield found
     everywhere(lab, RELEASE)

@@ -44,7 +44,10 @@ systemctl start multipathd.socket multipathd.service
 
 
 def lab(*argv: str) -> str:
-    return subprocess.run([LAB, *argv], capture_output=True, text=True, timeout=600, check=True).stdout
+    done = subprocess.run([LAB, *argv], capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode:
+        sys.exit(f"lab {' '.join(argv)}: {done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def everywhere(command: str) -> None:
