@@ -151,8 +151,11 @@ def uses_of(
         signature = _signature(host, evidence, name, record)
         if signature is not None and not any(use.kind == signature.kind for use in found):
             found[signature] = None
-    if over is not None and not found and evidence.open_counts.get(over.dev_t, 0):
-        found[Use("open", over.name, f"{evidence.open_counts[over.dev_t]} x open, by whom is not known")] = None
+    if over is not None and not any(use.active for use in found):
+        # Each map on top (of a partition) holds it open once; that alone is no use.
+        unexplained = evidence.open_counts.get(over.dev_t, 0) - len(evidence.holders.get(over.dm, ()))
+        if unexplained > 0:
+            found[Use("open", over.name, f"{unexplained} x open, by whom is not known")] = None
     return tuple(found)
 
 
