@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -49,10 +51,12 @@ def iscsi_login(iqn: str, portals: list[str], manual_scan: bool = False) -> dict
 def iscsi_logout() -> dict[str, Any]:
     if sessions():
         run("iscsiadm", "-m", "node", "-u", seconds=60)
-    for name in ("nodes", "send_targets", "ifaces"):
-        for entry in Path("/etc/iscsi", name).glob("*"):
-            if not entry.name.startswith("iface.example"):
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    # Debian 12 keeps the records in the first place, Debian 13 in the second.
+    for place in ("/etc/iscsi", "/var/lib/iscsi"):
+        for name in ("nodes", "send_targets", "ifaces"):
+            for entry in Path(place, name).glob("*"):
+                if not entry.name.startswith("iface.example"):
+                    remove(entry)
     return {"sessions": sessions()}
 
 
@@ -121,9 +125,21 @@ def stop_guests() -> None:
         run("virsh", "pool-undefine", name)
 
 
+def stop_users(blocks: list[Path]) -> None:
+    """End processes that have a device open: guests started without libvirt, a dd that a test left behind."""
+    names = {block.name for block in blocks}
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError, ValueError):
+            opened = Path(os.readlink(link))
+            keeper = (link.parents[1] / "comm").read_text().strip() in ("multipathd", "systemd-udevd", "iscsid")
+            if opened.is_relative_to("/dev") and opened.resolve().name in names and not keeper:
+                os.kill(int(link.parts[2]), signal.SIGKILL)
+
+
 def take_down() -> None:
     """Remove what is stacked on SAN disks, top first."""
     blocks = stacked()
+    stop_users([*blocks, *san_disks()])
     unmount([*blocks, *san_disks()])
     for block in blocks:
         name = f"/dev/{block.name}"
@@ -192,11 +208,12 @@ def restore_files() -> list[str]:
     removed = [remove(path) for path in multipath if says_something(path)]
     if any(removed):
         changed.append("multipath")
-    lvm = Path("/etc/lvm")
-    if (PRISTINE / "lvm").exists() and not same_tree(lvm, PRISTINE / "lvm"):
-        shutil.rmtree(lvm)
-        shutil.copytree(PRISTINE / "lvm", lvm, symlinks=True)
-        changed.append("lvm")
+    for name in ("lvm", "iscsi/iscsid.conf"):
+        original, present = PRISTINE / name, Path("/etc", name)
+        if original.exists() and not same_tree(present, original):
+            remove(present)
+            run("cp", "-a", str(original), str(present))
+            changed.append(name)
     # The collection's own files all bear its name.
     units = list(Path("/etc/systemd/system").rglob("virt-san*"))
     for unit in units:
