@@ -124,9 +124,16 @@ def read_effective(host: Host) -> dict[str, str]:
 
 
 def parse_values(text: str) -> dict[str, str]:
-    """Return name=value lines; white space around and within is not LVM's to keep."""
+    """Return name=value lines. LVM prints a list of one without its brackets."""
     rows = (line.split("=", 1) for line in text.splitlines() if "=" in line)
-    return {name.strip(): re.sub(r",\s+", ",", value.strip()) for name, value in rows}
+    return {name.strip(): _value(name.strip(), value.strip()) for name, value in rows}
+
+
+def _value(name: str, text: str) -> str:
+    if name != "global_filter":
+        return text
+    inside = text[1:-1] if text.startswith("[") else text
+    return "[" + ",".join(re.split(r",\s*", inside)) + "]"
 
 
 def differences(wanted: Mapping[str, str], effective: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Role host, and a volume group inside a LUN as a guest would make it: the host leaves it alone, over a reboot too.
+
+The tests build on each other, in their order: emulated machines are slow, and one reboot has to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from .conftest import HOSTS, Ansible, Lab, Run
+
+pytestmark = pytest.mark.lab
+
+PLAYBOOK = "playbooks/host.yml"
+GUEST, OWN = "guestvg", "images"
+
+SCAN = (
+    "for h in /sys/class/fc_host/host*; do echo '- - -' > /sys/class/scsi_host/${h##*/}/scan; done;"
+    " udevadm settle --timeout=60; "
+)
+MAP = "multipath -a {wwid} >/dev/null; multipathd add map {wwid} >/dev/null; udevadm settle --timeout=60; "
+MAKE = (
+    "vgcreate {vg} /dev/mapper/{wwid}; lvcreate -y -L 8M -n {lv} {vg};"
+    " dd if=/dev/urandom of=/dev/{vg}/{lv} bs=1M count=8 oflag=direct; vgchange -an {vg}; "
+)
+FORGET = (
+    "udevadm settle --timeout=60; multipath -f {wwid}; multipath -w {wwid};"
+    " for d in /sys/block/sd*; do echo 1 > $d/device/delete; done; "
+)
+SHORT = "for n in $(seq 40); do {what} && exit 0; sleep 0.5; done; exit 1"
+
+
+@dataclass
+class Luns:
+    guest: str
+    """WWID."""
+    own: str
+    sum: str
+    """Checksum of all of the guest's LUN."""
+
+    @property
+    def both(self) -> tuple[str, str]:
+        return self.guest, self.own
+
+
+@pytest.fixture(scope="module")
+def luns(lab: Lab, ansible: Ansible) -> Iterator[Luns]:
+    """Two LUNs with a volume group each, made while only the second host sees them; then mapped to both hosts."""
+    guest = lab.provide("guest41", 41, hosts=("kvm2",))
+    own = lab.provide("own42", 42, hosts=("kvm2",))
+    script = f"set -e; {SCAN}"
+    for wwid, vg in ((guest, GUEST), (own, OWN)):
+        script += MAP.format(wwid=wwid) + MAKE.format(vg=vg, lv="root", wwid=wwid)
+    script += f"md5sum < /dev/mapper/{guest} >&2; md5sum < /dev/mapper/{guest} > /run/sum; "
+    lab.ssh("kvm2", script + FORGET.format(wwid=guest) + FORGET.format(wwid=own))
+    checksum = lab.ssh("kvm2", "cat /run/sum").split()[0]
+    for name, number in (("guest41", "41"), ("own42", "42")):
+        lab("lun", "map", name, number, "--host", "kvm1")
+    for host in HOSTS:
+        lab.ssh(host, SCAN + "".join(MAP.format(wwid=wwid) for wwid in (guest, own)))
+    yield Luns(guest, own, checksum)
+    ansible.module("kvm", "lvm_devices", state="absent")
+    for host in HOSTS:
+        lab.ssh(host, f"vgchange -an {GUEST} {OWN}; rm -rf /etc/lvm/devices")
+
+
+def active(lab: Lab, host: str, vg: str) -> bool:
+    """Tell by device-mapper's own word whether the group's volume is active."""
+    return f"{vg}-root" in lab.ssh(host, "dmsetup ls").split()
+
+
+def wait_for(lab: Lab, host: str, what: str) -> None:
+    lab.ssh(host, SHORT.format(what=what))
+
+
+def groups(lab: Lab, host: str) -> set[str]:
+    """Return the groups that LVM sees, as it is configured."""
+    return set(lab.ssh(host, "vgs --noheadings -o vg_name").split())
+
+
+def prepare(ansible: Ansible, fails: bool = False, flags: tuple[str, ...] = ()) -> Run:
+    return ansible.playbook(PLAYBOOK, fails, flags, host_lvm_volume_groups=[OWN])
+
+
+def keep(run: Run, host: str) -> dict[str, object]:
+    return run.results(host, "Keep LVM")[0]
+
+
+def test_left_alone_lvm_takes_what_a_guest_made(lab: Lab, luns: Luns) -> None:
+    for host in HOSTS:
+        wait_for(lab, host, f"test -e /dev/{GUEST}/root")
+        assert active(lab, host, GUEST)
+        assert groups(lab, host) == {GUEST, OWN}
+
+
+def test_check_mode_writes_nothing(lab: Lab, ansible: Ansible, luns: Luns) -> None:
+    before = {host: lab.devices(host) for host in HOSTS}
+    run = prepare(ansible, flags=("--check", "--diff"))
+    assert all(keep(run, host)["changed"] for host in HOSTS)
+    assert {host: lab.devices(host) for host in HOSTS} == before
+
+
+def test_an_open_volume_of_a_guest_is_refused(lab: Lab, ansible: Ansible, luns: Luns) -> None:
+    pid = lab.ssh("kvm1", f"sleep 600 < /dev/{GUEST}/root > /dev/null 2>&1 & echo $!")
+    before = lab.devices("kvm1")
+    run = ansible.module("kvm1", "lvm_devices", fails=True, volume_groups=[OWN])
+    lab.ssh("kvm1", f"kill {pid}")
+    assert run["kvm1"]["error"] == "InUseError"
+    for told in (GUEST, f"{GUEST}/root", luns.guest, "volume_groups"):
+        assert told in run["kvm1"]["msg"]
+    assert lab.devices("kvm1") == before
+
+
+def test_the_role_hides_and_deactivates_it(lab: Lab, ansible: Ansible, luns: Luns) -> None:
+    run = prepare(ansible)
+    for host in HOSTS:
+        assert not run.results(host, "Install packages")[0]["changed"], "the machines have everything and no network"
+        assert keep(run, host)["changed"]
+        assert not active(lab, host, GUEST)
+        assert active(lab, host, OWN)
+        assert groups(lab, host) == {OWN}
+
+
+def test_a_second_run_changes_nothing(ansible: Ansible, luns: Luns) -> None:
+    run = prepare(ansible)
+    assert {host: run.stats(host)["changed"] for host in HOSTS} == {"kvm1": 0, "kvm2": 0}
+
+
+def test_it_stays_so_over_a_reboot_and_a_rescan(lab: Lab, ansible: Ansible, luns: Luns) -> None:
+    lab("reboot", *HOSTS)
+    for host in HOSTS:
+        wait_for(lab, host, f"test -e /dev/mapper/{luns.guest} -a -e /dev/{OWN}/root")
+        # What LVM's rules do when a LUN comes up: as at boot, once more.
+        lab.ssh(host, SCAN + "udevadm trigger --settle --action=change --subsystem-match=block; sleep 3")
+        assert not active(lab, host, GUEST)
+        assert active(lab, host, OWN)
+        assert groups(lab, host) == {OWN}
+    assert ansible.module("kvm", "scsi_rescan", luns=[41, 42]).code == 0
+    run = prepare(ansible)
+    assert {host: run.stats(host)["changed"] for host in HOSTS} == {"kvm1": 0, "kvm2": 0}
+    assert not any(active(lab, host, GUEST) for host in HOSTS)
+
+
+def test_the_guests_lun_is_untouched(lab: Lab, luns: Luns) -> None:
+    assert lab.ssh("kvm1", f"md5sum < /dev/mapper/{luns.guest}").split()[0] == luns.sum
+
+
+def test_a_filter_does_the_same(lab: Lab, ansible: Ansible, luns: Luns) -> None:
+    assert ansible.module("kvm", "lvm_devices", method="filter", volume_groups=[OWN])["kvm1"]["changed"]
+    for host in HOSTS:
+        assert groups(lab, host) == {OWN}
+        assert not lab.ssh(host, "ls /etc/lvm/devices | grep system.devices || true")
+    again = ansible.module("kvm", "lvm_devices", method="filter", volume_groups=[OWN])
+    assert not any(again[host]["changed"] for host in HOSTS)
+
+
+def test_absent_takes_the_setting_away(lab: Lab, ansible: Ansible, luns: Luns) -> None:
+    run = ansible.module("kvm", "lvm_devices", state="absent")
+    for host in HOSTS:
+        assert run[host]["changed"]
+        assert groups(lab, host) == {GUEST, OWN}
+        assert not active(lab, host, GUEST)
+        assert lab.ssh(host, "grep -c virt.san /etc/lvm/lvmlocal.conf || true") == "0"
