@@ -15,7 +15,7 @@ import pytest
 
 from .conftest import HOSTS, Ansible, Lab, Run
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("luns")]
 
 PLAYBOOK = "playbooks/host.yml"
 GUEST, OWN = "guestvg", "images"
@@ -52,6 +52,7 @@ class Luns:
 @pytest.fixture(scope="module")
 def luns(lab: Lab, ansible: Ansible) -> Iterator[Luns]:
     """Two LUNs with a volume group each, made while only the second host sees them; then mapped to both hosts."""
+    ansible.module("kvm", "lvm_devices", state="absent")  # an earlier run may have been cut short
     guest = lab.provide("guest41", 41, hosts=("kvm2",))
     own = lab.provide("own42", 42, hosts=("kvm2",))
     script = f"set -e; {SCAN}"
@@ -92,14 +93,14 @@ def keep(run: Run, host: str) -> dict[str, object]:
     return run.results(host, "Keep LVM")[0]
 
 
-def test_left_alone_lvm_takes_what_a_guest_made(lab: Lab, luns: Luns) -> None:
+def test_left_alone_lvm_takes_what_a_guest_made(lab: Lab) -> None:
     for host in HOSTS:
         wait_for(lab, host, f"test -e /dev/{GUEST}/root")
         assert active(lab, host, GUEST)
         assert groups(lab, host) == {GUEST, OWN}
 
 
-def test_check_mode_writes_nothing(lab: Lab, ansible: Ansible, luns: Luns) -> None:
+def test_check_mode_writes_nothing(lab: Lab, ansible: Ansible) -> None:
     before = {host: lab.devices(host) for host in HOSTS}
     run = prepare(ansible, flags=("--check", "--diff"))
     assert all(keep(run, host)["changed"] for host in HOSTS)
@@ -117,7 +118,7 @@ def test_an_open_volume_of_a_guest_is_refused(lab: Lab, ansible: Ansible, luns: 
     assert lab.devices("kvm1") == before
 
 
-def test_the_role_hides_and_deactivates_it(lab: Lab, ansible: Ansible, luns: Luns) -> None:
+def test_the_role_hides_and_deactivates_it(lab: Lab, ansible: Ansible) -> None:
     run = prepare(ansible)
     for host in HOSTS:
         assert not run.results(host, "Install packages")[0]["changed"], "the machines have everything and no network"
@@ -127,7 +128,7 @@ def test_the_role_hides_and_deactivates_it(lab: Lab, ansible: Ansible, luns: Lun
         assert groups(lab, host) == {OWN}
 
 
-def test_a_second_run_changes_nothing(ansible: Ansible, luns: Luns) -> None:
+def test_a_second_run_changes_nothing(ansible: Ansible) -> None:
     run = prepare(ansible)
     assert {host: run.stats(host)["changed"] for host in HOSTS} == {"kvm1": 0, "kvm2": 0}
 
@@ -151,7 +152,7 @@ def test_the_guests_lun_is_untouched(lab: Lab, luns: Luns) -> None:
     assert lab.ssh("kvm1", f"md5sum < /dev/mapper/{luns.guest}").split()[0] == luns.sum
 
 
-def test_a_filter_does_the_same(lab: Lab, ansible: Ansible, luns: Luns) -> None:
+def test_a_filter_does_the_same(lab: Lab, ansible: Ansible) -> None:
     assert ansible.module("kvm", "lvm_devices", method="filter", volume_groups=[OWN])["kvm1"]["changed"]
     for host in HOSTS:
         assert groups(lab, host) == {OWN}
@@ -160,7 +161,7 @@ def test_a_filter_does_the_same(lab: Lab, ansible: Ansible, luns: Luns) -> None:
     assert not any(again[host]["changed"] for host in HOSTS)
 
 
-def test_absent_takes_the_setting_away(lab: Lab, ansible: Ansible, luns: Luns) -> None:
+def test_absent_takes_the_setting_away(lab: Lab, ansible: Ansible) -> None:
     run = ansible.module("kvm", "lvm_devices", state="absent")
     for host in HOSTS:
         assert run[host]["changed"]

@@ -10,7 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
-from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, CommandError, SanError
+from ansible_collections.virt.san.plugins.module_utils._errors import (
+    ApplyError,
+    CommandError,
+    SanError,
+    UnavailableError,
+)
 from ansible_collections.virt.san.plugins.module_utils._host import initramfs, lvm_conf
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_seen import all_devices, read_sight
@@ -61,7 +66,12 @@ def ensure_absent(host: Host, check_mode: bool) -> Report:
 
 
 def _trip(host: Host, make: Planner, check_mode: bool) -> Report:
-    first = wait_until(host, lambda: read_sight(host), _calm, TRANSIENT)
+    try:
+        first = wait_until(host, lambda: read_sight(host), _calm, TRANSIENT)
+    except UnavailableError as missing:
+        if check_mode and missing.details.get("command") == "lvm":
+            return _not_installed()
+        raise
     plan = make(first)
     if check_mode or not plan.steps:
         return _report(first, plan, plan.after)
@@ -79,6 +89,13 @@ def _trip(host: Host, make: Planner, check_mode: bool) -> Report:
             left=left.describe(),
         )
     return _report(last, replace(plan, own=left.own), left.before)
+
+
+def _not_installed() -> Report:
+    """Return what check mode says where an earlier task would have installed LVM."""
+    facts: dict[str, Any] = {"method": None, "volume_groups": [], "initramfs_updated": False, "steps": []}
+    told = "LVM is not installed on this host: what would be done once it is cannot be said"
+    return Report(True, facts, {"lvm": "absent"}, {"lvm": "installed, and kept to the host's own"}, (told,))
 
 
 def _calm(sight: LvmSight) -> bool:

@@ -202,21 +202,19 @@ def plan_present(sight: LvmSight, names: Iterable[str], method: str) -> LvmPlan:
     everything = [pv for vg in sight.vgs for pv in vg.pvs] + list(sight.others)
     unwanted = {pv.device: pv for pv in everything if pv.on_san and pv.device not in needed}
     setting = _setting(sight, method, devices)
-    config = _config_steps(sight, setting, devices, unwanted)
-    steps = config + [DeactivateVg(vg.uuid, vg.name, tuple(lv.name for lv in vg.active)) for vg in foreign if vg.active]
+    steps = _config_steps(sight, setting, devices, unwanted)
+    steps += [DeactivateVg(vg.uuid, vg.name, tuple(lv.name for lv in vg.active)) for vg in foreign if vg.active]
     refresh = sight.initramfs.copies and (sight.initramfs.stale or any(isinstance(one, WriteSetting) for one in steps))
     boot, told = _initramfs(sight, refresh)
-    listed = set(sight.listed.values()) if method == DEVICES_FILE else set()
-    after_listed = (listed | {one.path for one in steps if isinstance(one, ListDevice)}) - {
-        one.path for one in steps if isinstance(one, UnlistDevice)
-    }
+    visible = (sight.visible | needed) - set(unwanted)
+    listed = _listed(sight, method, steps)
     return LvmPlan(
         steps=(*steps, *boot),
-        before={**_state(sight, sight.setting, sight.visible), "listed": sorted(listed), "initramfs": _age(boot)},
+        before={**_state(sight, sight.setting, sight.visible), "listed": listed[0], "initramfs": _age(boot)},
         after={
-            **_state(sight, setting, (sight.visible | needed) - set(unwanted), frozenset(vg.uuid for vg in foreign)),
+            **_state(sight, setting, visible, frozenset(vg.uuid for vg in foreign)),
             "devices_file": method == DEVICES_FILE or (sight.devices_file and not _goes(sight)),
-            "listed": sorted(after_listed),
+            "listed": listed[1],
             "initramfs": "current",
         },
         own=own,
@@ -225,6 +223,18 @@ def plan_present(sight: LvmSight, names: Iterable[str], method: str) -> LvmPlan:
         method=method,
         warnings=(*warnings, *told),
     )
+
+
+def _listed(sight: LvmSight, method: str, steps: Iterable[LvmStep]) -> tuple[list[str], list[str]]:
+    """Return what is on the devices file before and after the steps, where it is what counts."""
+    before = set(sight.listed.values()) if method == DEVICES_FILE else set()
+    after = set(before)
+    for step in steps:
+        if isinstance(step, ListDevice):
+            after.add(step.path)
+        elif isinstance(step, UnlistDevice):
+            after.discard(step.path)
+    return sorted(before), sorted(after)
 
 
 def plan_absent(sight: LvmSight) -> LvmPlan:

@@ -282,3 +282,13 @@ def test_the_initramfs_is_updated_along(lab: Lab) -> None:
     assert lab.present().facts["initramfs_updated"]
     assert not lab.present().changed
     assert updates == [["update-initramfs", "-u", "-k", "all"]]
+
+
+def test_check_mode_bears_that_lvm_comes_with_an_earlier_task(lab: Lab) -> None:
+    def missing(argv, _deadline, _stdin=None):
+        raise UnavailableError(f"the command {argv[0]} is not installed", command=argv[0])
+
+    host = Host(str(lab.root), missing)
+    assert ensure_present(host, (), "auto", check_mode=True).changed
+    with pytest.raises(UnavailableError, match="lvm is not installed"):
+        ensure_present(host, (), "auto", check_mode=False)
