@@ -137,7 +137,7 @@ class Ansible:
 
     def start_module(self, hosts: str, name: str, flags: tuple[str, ...] = (), **options: Any) -> Callable[[], Run]:
         """Start a module ad hoc and return a function that waits for it."""
-        module = ["-m", f"virt.san.{name}", "-a", json.dumps(options)]
+        module = ["-m", f"virt.san.{name}", *(["-a", json.dumps(options)] if options else [])]
         return self.start("ansible", "-i", str(INVENTORY), hosts, *module, *flags)
 
     def playbook(self, playbook: str | Path, fails: bool = False, flags: tuple[str, ...] = (), **variables: Any) -> Run:

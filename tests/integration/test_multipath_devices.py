@@ -143,7 +143,7 @@ def test_killed_on_the_way_it_goes_on(lab: Lab, ansible: Ansible, wwids: dict[st
     devices = [{"wwid": wwids["data2"], "alias": "other2", "paths": 2}]
     wait = ansible.start_module("kvm2", "multipath_devices", (), devices=devices)
     deadline = "for i in $(seq 300); do [ -e /run/virt-san.multipath-pending ] && break; sleep 0.05; done"
-    lab.ssh("kvm2", f"{deadline}; pkill -9 -f AnsiballZ_multipath_devices || true")
+    lab.ssh("kvm2", f"{deadline}; pkill -9 -f '[A]nsiballZ_multipath_devices' || true")
     wait()
     run = multipath(ansible, "kvm2", devices=devices)
     assert names(lab, "kvm2") == {wwids["data2"]: "other2"}
