@@ -23,8 +23,15 @@ from ansible_collections.virt.san.plugins.module_utils._errors import CommandErr
 GONE = frozenset((errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR))
 """What reading sysfs or procfs says when the thing just went away. Always normal."""
 
-NO_VALUE = frozenset((errno.EINVAL, errno.EIO, errno.EOPNOTSUPP, errno.EAGAIN, errno.EBUSY, errno.ENODATA, errno.ESRCH))
-"""What drivers answer for an attribute they have no value for just now."""
+NO_VALUE = frozenset(
+    (
+        *(errno.EINVAL, errno.EIO, errno.EOPNOTSUPP, errno.EAGAIN, errno.EBUSY, errno.ENODATA, errno.ESRCH),
+        # A session that has lost its connection has no address; a port that is down may say any of these.
+        *(errno.ENOTCONN, errno.ETIMEDOUT, errno.ESHUTDOWN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOLINK),
+        *(errno.ENOSYS, errno.EREMOTEIO, errno.ECONNRESET, 524),
+    )
+)
+"""What drivers answer for an attribute they have no value for just now. 524 is the kernel's own ENOTSUPP."""
 
 C_LOCALE = {"LC_ALL": "C", "LANG": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 READ_CHUNK = 65536

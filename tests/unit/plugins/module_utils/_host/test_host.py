@@ -55,7 +55,7 @@ def test_what_is_gone(host: Host) -> None:
     assert not host.exists("/sys/gone")
 
 
-@pytest.mark.parametrize("code", [errno.ENODEV, errno.ENXIO, errno.EIO, errno.EINVAL])
+@pytest.mark.parametrize("code", [errno.ENODEV, errno.ENXIO, errno.EIO, errno.EINVAL, errno.ENOTCONN, 524])
 def test_what_goes_while_being_read(host: Host, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     path = put(host, "/sys/state", b"running\n")
     refuse(monkeypatch, "read", code)
