@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -121,7 +122,8 @@ class TestEverything:
 
 
 def test_without_root(ansible: Ansible, wwids: dict[str, str]) -> None:
-    flags = ("--become", "--become-method", "su", "--become-user", "nobody", "-e", "ansible_become_flags='-s /bin/sh'")
+    nobody = {"ansible_become": True, "ansible_become_method": "su", "ansible_become_user": "nobody"}
+    flags = ("-e", json.dumps({**nobody, "ansible_become_flags": "-s /bin/sh"}))
     run = ansible.module("kvm", "lun_facts", flags=flags, gather_subset=["luns"])
     for host in HOSTS:
         assert set(units(run, host)) == set(wwids.values())
