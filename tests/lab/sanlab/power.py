@@ -12,7 +12,7 @@ from .config import FABRICS, HOSTS, MACHINES, Lab, Machine
 from .errors import LabError
 from .image import Image, ensure_image, image_for
 
-BOOT_SECONDS = 180
+BOOT_SECONDS = 300
 ONLINE_SECONDS = 120
 
 Item = TypeVar("Item")

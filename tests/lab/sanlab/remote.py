@@ -54,7 +54,7 @@ def write_config(lab: Lab, ports: dict[str, int]) -> None:
     ControlMaster auto
     ControlPath {lab.runtime}/ssh-%n
     ControlPersist 600
-    ConnectTimeout 10
+    ConnectTimeout 30
     ServerAliveInterval 15
     ServerAliveCountMax 4
     LogLevel ERROR
