@@ -50,7 +50,11 @@ test: begin setup-step lint test-unit sanity units $(if $(LAB_TESTS),test-lab) $
 .PHONY: test-full
 test-full: PYTEST_MARKS :=
 test-full: export SAN_EXPLORE := 1
-test-full: test ## all checks, with the tests that take minutes
+test-full: test test-the-lab ## all checks, with the tests that take minutes
+
+.PHONY: test-the-lab
+test-the-lab: setup lab-up ## tests of the lab's own commands and faults
+	@$(STEP) the-lab pytest -q tests/lab/tests -m lab
 
 .PHONY: begin
 begin:
@@ -104,6 +108,7 @@ molecule: setup lab-up ## Molecule scenarios on the lab
 .PHONY: lab-up
 lab-up: setup ## build and start the lab
 	$(call need,$(LAB))
+	@$(STEP) lab-setup $(LAB) setup
 	@$(STEP) lab-up $(LAB) up
 
 .PHONY: lab-down
