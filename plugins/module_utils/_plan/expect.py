@@ -203,7 +203,7 @@ def _instead_of_number(shown: View, number: int) -> str:
         return "no LUN is seen at all"
     told = list(dict.fromkeys(f"LUN {lun} ({wwid}, {_sized(size)})" for lun, wwid, size in others))
     more = f" and {len(told) - MOST_NAMED} more" if len(told) > MOST_NAMED else ""
-    return f"none is seen; seen there are {', '.join(told[:MOST_NAMED])}{more}"
+    return f"none is seen; seen there: {', '.join(told[:MOST_NAMED])}{more}"
 
 
 def _silent(paths: Iterable[Path]) -> str:

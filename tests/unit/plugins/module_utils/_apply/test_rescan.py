@@ -326,7 +326,7 @@ def test_one_message_for_all_that_is_missing() -> None:
         run(machine, Request(expect=Expect(luns=(27, 53), lun_sizes={28: 2 * GIB}, paths=2)))
     message = caught.value.message
     assert message.startswith(
-        "not all that is expected is there after 60 s. LUN 53: a LUN wanted; none is seen; seen there"
+        "not all that is expected is there after 60 s. LUN 53: a LUN wanted; none is seen; seen there:"
     )
     assert f"LUN 28: 2G LUN wanted; seen is {wwid(2)} of 1G" in message
     assert f"LUN 27 (WWID {wwid(1)}): 2 paths wanted; 1 usable: sd_2_0_27 as LUN 27 over host2" in message

@@ -57,13 +57,13 @@ def test_expectations_that_are_met(san: FakeSan, expect: Expect) -> None:
 def test_a_number_that_is_not_there(san: FakeSan) -> None:
     (one,) = unmet(san, Request(expect=Expect(luns=(27, 53))))
     seen = f"LUN 27 ({wwid(1)}, 1G), LUN 28 ({wwid(2)}, 1G), LUN 29 ({wwid(3)}, 1G)"
-    assert str(one) == f"LUN 53: a LUN wanted; none is seen; seen there are {seen}"
+    assert str(one) == f"LUN 53: a LUN wanted; none is seen; seen there: {seen}"
     assert one.to_dict() == {
         "lun": 53,
         "wwid": None,
         "problem": "absent",
         "wanted": "a LUN",
-        "seen": f"none is seen; seen there are {seen}",
+        "seen": f"none is seen; seen there: {seen}",
     }
 
 
