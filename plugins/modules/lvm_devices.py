@@ -72,7 +72,7 @@ notes:
 seealso:
   - module: virt.san.lun_facts
 author:
-  - virt.san contributors
+  - virt.san contributors (!UNKNOWN)
 """
 
 EXAMPLES = r"""

@@ -77,7 +77,8 @@ def plan_present(state: MultipathState, wanted: WantedMaps) -> MapsPlan:
     for target in targets:
         _refuse_alias(state, drop_in, target)
     renames = tuple(rename for target in targets for rename in _rename(state, drop_in, target))
-    refuse_in_use((target.unit for target in targets if target.wwid in {wwid for wwid, _, _ in renames}), "renaming")
+    renamed = {wwid for wwid, _old, _new in renames}
+    refuse_in_use((target.unit for target in targets if target.wwid in renamed), "renaming")
     grown, not_grown = _resizes(targets) if wanted.resize else ({}, ())
     steps = [
         *_configuration_steps(state, drop_in, targets, renames),

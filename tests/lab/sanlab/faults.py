@@ -17,6 +17,13 @@ def set_link(lab: Lab, port: Port, up: bool) -> None:
     state.save(lab, "links-down", sorted(down - {port.name} if up else down | {port.name}))
 
 
+def pull_again(lab: Lab, name: str) -> None:
+    """A new process of the emulator starts with all cables plugged."""
+    for port in state.load(lab, "links-down", []):
+        if port.startswith(f"{name}:"):
+            set_link(lab, port_named(port), False)
+
+
 def forget_machine(lab: Lab, name: str) -> None:
     """A machine that is powered on anew has all its cables plugged, and no virtual ports."""
     down = [port for port in state.load(lab, "links-down", []) if not port.startswith(f"{name}:")]

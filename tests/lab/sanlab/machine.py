@@ -156,10 +156,3 @@ def stop(lab: Lab, machine: str) -> bool:
     if state.process(lab, process_name(machine)):
         remote.drop_connection(lab, machine)
     return state.stop_process(lab, process_name(machine))
-
-
-def crash(lab: Lab, machine: str) -> None:
-    """Reset, as the button does."""
-    remote.drop_connection(lab, machine)
-    with monitor(lab, machine) as connection:
-        connection.call("system_reset")

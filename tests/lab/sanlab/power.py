@@ -14,6 +14,7 @@ from .image import Image, ensure_image, image_for
 
 BOOT_SECONDS = 300
 ONLINE_SECONDS = 120
+SHUTDOWN_SECONDS = 120
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -147,21 +148,39 @@ def reset(lab: Lab, machines: list[Machine], say: Callable[[str], None]) -> None
 def reboot(lab: Lab, machines: list[Machine], say: Callable[[str], None]) -> None:
     """An orderly reboot; the disks stay."""
     with state.locked(lab):
-        in_parallel(lambda each: _restart(lab, each, _ask_to_reboot, say), machines)
+        in_parallel(lambda each: _restart(lab, each, _shut_down, say), machines)
 
 
 def crash(lab: Lab, machines: list[Machine], wait: bool, say: Callable[[str], None]) -> None:
-    """A reset without warning; the disks stay."""
+    """A power cut; the disks stay."""
     with state.locked(lab):
         if wait:
-            in_parallel(lambda each: _restart(lab, each, machine.crash, say), machines)
+            in_parallel(lambda each: _restart(lab, each, _cut_power, say), machines)
         else:
-            in_parallel(lambda each: machine.crash(lab, each.name), machines)
+            in_parallel(lambda each: _cut_power(lab, each), machines)
 
 
-def _ask_to_reboot(lab: Lab, name: str) -> None:
-    remote.run(lab, name, ["systemctl", "reboot"], seconds=30)
-    remote.drop_connection(lab, name)
+# A restart is a new process of the emulator: in one that has run a system before, the next kernel's start takes
+# minutes, as every page that held code of the last one is slow to write.
+
+
+def _shut_down(lab: Lab, each: Machine) -> None:
+    remote.run(lab, each.name, ["systemctl", "poweroff"], seconds=30)
+    remote.drop_connection(lab, each.name)
+    if not state.wait_until(lambda: not machine.is_running(lab, each.name), SHUTDOWN_SECONDS, 0.2):
+        raise LabError(f"{each.name} has not shut down within {SHUTDOWN_SECONDS} s; see: lab console {each.name}")
+    _power_on(lab, each)
+
+
+def _cut_power(lab: Lab, each: Machine) -> None:
+    machine.stop(lab, each.name)
+    _power_on(lab, each)
+
+
+def _power_on(lab: Lab, each: Machine) -> None:
+    """Start on the disks there are, with the cables that were pulled still pulled."""
+    machine.start(lab, each)
+    faults.pull_again(lab, each.name)
 
 
 def _boot_id(lab: Lab, name: str) -> str:
@@ -169,11 +188,11 @@ def _boot_id(lab: Lab, name: str) -> str:
     return result.stdout.strip() if result.returncode == 0 else ""
 
 
-def _restart(lab: Lab, each: Machine, action: Callable[[Lab, str], None], say: Callable[[str], None]) -> None:
+def _restart(lab: Lab, each: Machine, action: Callable[[Lab, Machine], None], say: Callable[[str], None]) -> None:
     """Restart by some means, and wait until another boot than the present one answers."""
     begun, before = time.monotonic(), _boot_id(lab, each.name)
     faults.forget_duplicates(lab, each.name)
-    action(lab, each.name)
+    action(lab, each)
     port = machine.ports(lab)[each.name]
     while True:
         remaining = BOOT_SECONDS - (time.monotonic() - begun)

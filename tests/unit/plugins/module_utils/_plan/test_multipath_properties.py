@@ -119,7 +119,7 @@ def test_present_settles_and_leaves_alone_what_is_in_use(before: MultipathState,
         if isinstance(step, CreateMap):
             assert step.wwid not in used(before)
         if isinstance(step, Reconfigure):
-            assert not {renamed for renamed, _, _ in step.renames} & used(before)
+            assert not {renamed for renamed, _old, _new in step.renames} & used(before)
 
 
 @settings(max_examples=400, deadline=None)
