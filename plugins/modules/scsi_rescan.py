@@ -47,6 +47,7 @@ options:
         which means all its sessions.
       - By default all HBAs of a SAN transport (FC, FCoE, iSCSI, SAS, SRP), virtual HBAs included. Others (ATA, USB,
         virtio, RAID) are scanned only if they are named here.
+      - Name them on a host with local SAS disks if you ask for LUN 0, which each of these disks is.
     type: list
     elements: str
     default: []
@@ -109,9 +110,9 @@ options:
     default: 60.0
   scan_timeout:
     description:
-      - Seconds that the scans of one SCSI host may take. A host that has not answered by then is reported as hanging;
-        what it was to scan after that is not begun. The task goes on with the other hosts, and fails only if
-        something expected is missing.
+      - Seconds that the scans of one SCSI host may take, and a tenth of a second more for each scan and disk.
+        A host that has not answered by then is reported as hanging; what it was to scan after that is not begun.
+        The task goes on with the other hosts, and fails only if something expected is missing.
     type: float
     default: 30.0
   refresh_sizes:

@@ -132,6 +132,7 @@ class _Run:
             self._judge()
             self._require_expected()
         except SanError as error:
+            self._warn_of_the_rest()
             facts = dict(self._facts(), changed=self._changed(), warnings=self.warnings)
             for key, value in facts.items():
                 error.details.setdefault(key, value)
@@ -143,11 +144,10 @@ class _Run:
     def _skip_hung(self) -> None:
         """Leave out hosts on which a scan of an earlier run still hangs: another one would only join it."""
         for name, pid in self.machine.left_behind(self.reports).items():
-            self._hangs(self.reports[name], f"a scan of an earlier run has not returned yet (process {pid})")
+            self._hangs(self.reports[name], f"process {pid} of an earlier run has not come back from the kernel yet")
 
     def _let_disks_come(self) -> None:
         """Give a LUN 0 that was found just now the time to get its disk: it must not be taken for a placeholder."""
-
         if self.reports.keys() & {f"host{hctl.host}" for hctl in self.bare}:
             self.now = wait_until(self.machine.host, self._look, lambda seen: not bare_lun_zeros(seen), SETTING_UP)
             self.bare &= bare_lun_zeros(self.now)
@@ -201,7 +201,7 @@ class _Run:
         report.scans += [step.describe() for step in steps[:begun]]
         report.errors += [describe(written) for written in result.failed]
         if result.stuck is not None:
-            left = f" (process {result.pid} still hangs in the kernel)" if result.pid else ""
+            left = f"; process {result.pid} still hangs in the kernel" if result.pid else ""
             what = steps[begun - 1].describe().partition(": ")[2]
             self._hangs(report, f"no return from {what} within {self.times.scan:g} s{left}")
         if result.not_begun:
@@ -256,14 +256,20 @@ class _Run:
             )
         for path in expect.pending(self.now, self.before, self.selection, self.request):
             self.warnings.append(f"{path.device or path.hctl} was not ready for use within {self.times.expect:g} s")
-        for path in concerned_paths(self.before.san, self.selection, self.request):
-            if path.device and path.state != "running":
-                self.warnings.append(
-                    f"{path.device} ({path.hctl}) is {path.state}: its size and identity are not known"
-                )
+        if self.request.refresh_sizes:
+            self._warn_of_disks_not_asked()
         for report in self.reports.values():
             self.warnings += [f"{report.hba}: {error}" for error in report.errors]
         self.warnings += self.now.san.warnings
+
+    def _warn_of_disks_not_asked(self) -> None:
+        concerned = concerned_paths(self.before.san, self.selection, self.request)
+        told = [f"{path.device} ({path.state})" for path in concerned if path.state != "running"]
+        if told:
+            more = f" and {len(told) - expect.MOST_NAMED} more" if len(told) > expect.MOST_NAMED else ""
+            self.warnings.append(
+                f"not running, so that size and identity are as they were: {', '.join(told[: expect.MOST_NAMED])}{more}"
+            )
 
     # The result.
 
@@ -272,8 +278,7 @@ class _Run:
         return before != after
 
     def _current(self) -> Selection:
-        names = self.selection.names
-        return replace(self.selection, hbas=tuple(hba for hba in self.now.san.hbas if hba.name in names))
+        return replace(self.selection, hbas=tuple(hba for hba in self.now.san.hbas if hba.name in self.reports))
 
     def _facts(self) -> dict[str, Any]:
         unmet = expect.unmet(self.now, self.selection, self.request)

@@ -23,6 +23,9 @@ from ansible_collections.virt.san.plugins.module_utils._plan.rescan import (
     Selection,
 )
 
+EACH = 0.1
+"""Seconds of a host's deadline for every single write: a thousand disks that answer must not look like a hang."""
+
 CLAIM = "DM_MULTIPATH_DEVICE_PATH"
 """udev's property of a disk that multipath is to take."""
 
@@ -69,9 +72,8 @@ class Machine:
 
     def write(self, jobs: Mapping[str, Sequence[RescanStep]], deadline: float) -> dict[str, ChildResult]:
         """Carry out each host's steps in order, the hosts in parallel. Raises UnavailableError without permission."""
-        results = children.write_all(
-            self.host, {hba: [_write(step) for step in steps] for hba, steps in jobs.items()}, deadline
-        )
+        writes = {hba: [_write(step) for step in steps] for hba, steps in jobs.items()}
+        results = children.write_all(self.host, writes, deadline, EACH)
         scan.require_permission(results.values())
         return results
 

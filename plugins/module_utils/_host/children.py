@@ -71,10 +71,11 @@ class ChildResult:
 class _Child:
     """Parent's side of one running list."""
 
-    def __init__(self, host: Host, name: str, writes: Sequence[Write]) -> None:
+    def __init__(self, host: Host, name: str, writes: Sequence[Write], deadline: float) -> None:
         self.host = host
         self.writes = tuple(writes)
         self.started = host.clock.monotonic()
+        self.deadline = self.started + deadline
         self.received = b""
         self.reader, writer = os.pipe()
         self.pid = os.fork()
@@ -124,8 +125,10 @@ class _Child:
         return self.host.clock.monotonic() - self.started
 
 
-def write_all(host: Host, jobs: Mapping[str, Sequence[Write]], deadline: float) -> dict[str, ChildResult]:
-    """Do every job's writes in order, the jobs in parallel; `deadline` is seconds per job.
+def write_all(
+    host: Host, jobs: Mapping[str, Sequence[Write]], deadline: float, each: float = 0.0
+) -> dict[str, ChildResult]:
+    """Do every job's writes in order, the jobs in parallel; a job has `deadline` seconds, and `each` more a write.
 
     Returns a result per job and never raises for what a write did: errors are in the result.
     """
@@ -136,24 +139,22 @@ def write_all(host: Host, jobs: Mapping[str, Sequence[Write]], deadline: float) 
         while waiting or running:
             while waiting and len(running) < PARALLEL:
                 name, writes = waiting.pop(0)
-                running[name] = _Child(host, name, writes)
+                running[name] = _Child(host, name, writes, deadline + each * len(writes))
                 selector.register(running[name].reader, selectors.EVENT_READ, name)
-            for name, over in _over(host, selector, running, deadline).items():
+            for name, over in _over(host, selector, running).items():
                 child = running.pop(name)
                 selector.unregister(child.reader)
                 results[name] = child.late() if over == "late" else child.ended()
     return {name: results[name] for name in jobs}
 
 
-def _over(
-    host: Host, selector: selectors.BaseSelector, running: Mapping[str, _Child], deadline: float
-) -> dict[str, str]:
+def _over(host: Host, selector: selectors.BaseSelector, running: Mapping[str, _Child]) -> dict[str, str]:
     """Block until a child reports or the nearest deadline; return which have ended and which are late."""
     now = host.clock.monotonic()
-    nearest = min(child.started + deadline - now for child in running.values())
+    nearest = min(child.deadline - now for child in running.values())
     over = {key.data: "ended" for key, _mask in selector.select(max(nearest, 0.0)) if running[key.data].receive()}
     now = host.clock.monotonic()
-    late = {name: "late" for name, child in running.items() if now >= child.started + deadline}
+    late = {name: "late" for name, child in running.items() if now >= child.deadline}
     return {**late, **over}
 
 

@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path, San
-from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, decode_lun, format_size, same_lun
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, decode_lun, format_size
 from ansible_collections.virt.san.plugins.module_utils._plan.rescan import (
     Request,
     Seen,
     Selection,
     concerned_paths,
-    has_wwid,
+    lun_numbers,
+    unit_wwids,
 )
 
 MOST_NAMED = 12
@@ -56,10 +57,16 @@ class View:
 
     units: tuple[LogicalUnit, ...]
     request: Request
+    by_number: Mapping[int, tuple[LogicalUnit, ...]]
+    """Those that answer, by LUN number in either counting."""
+    by_wwid: Mapping[str, tuple[LogicalUnit, ...]]
+    """Those that answer, by any of their WWIDs."""
 
     def with_number(self, number: int) -> tuple[LogicalUnit, ...]:
-        """Return the units that answer under a LUN number."""
-        return tuple(unit for unit in self.units if any(_answers(path, number) for path in unit.paths))
+        return self.by_number.get(number, ())
+
+    def with_wwid(self, wwid: Wwid) -> tuple[LogicalUnit, ...]:
+        return self.by_wwid.get(wwid, ())
 
     def candidates(self, number: int) -> tuple[LogicalUnit, ...]:
         """Return the units a requested number may mean: sizes and WWIDs that are expected narrow them down."""
@@ -67,11 +74,8 @@ class View:
         size = self.request.expect.lun_sizes.get(number)
         if size is not None and len(found) > 1:
             found = tuple(unit for unit in found if path_size(unit) == size)
-        wanted = [unit for unit in found if any(has_wwid(unit, wwid) for wwid in self.request.expect.all_wwids)]
-        return tuple(wanted) or found
-
-    def with_wwid(self, wwid: Wwid) -> tuple[LogicalUnit, ...]:
-        return tuple(unit for unit in self.units if has_wwid(unit, wwid) and _answering(unit))
+        wanted = tuple(unit for unit in found if unit_wwids(unit) & frozenset(self.request.expect.all_wwids))
+        return wanted or found
 
     def requested(self) -> tuple[LogicalUnit, ...]:
         """Return the units the request is about; all of them where it names none."""
@@ -87,11 +91,25 @@ class View:
 def view(seen: Seen, selection: Selection, request: Request) -> View:
     """Return the units with the paths the request is about."""
     units = []
-    for unit in seen.san.luns:
-        paths = tuple(path for path in unit.paths if selection.covers(path))
-        if paths:
-            units.append(replace(unit, paths=paths))
-    return View(tuple(units), request)
+    by_number: dict[int, list[LogicalUnit]] = {}
+    by_wwid: dict[str, list[LogicalUnit]] = {}
+    for whole in seen.san.luns:
+        paths = tuple(path for path in whole.paths if selection.covers(path))
+        if not paths:
+            continue
+        unit = whole if len(paths) == len(whole.paths) else replace(whole, paths=paths)
+        units.append(unit)
+        answering = _answering(unit)
+        for number in frozenset(number for path in answering for number in lun_numbers(path)):
+            by_number.setdefault(number, []).append(unit)
+        for wwid in unit_wwids(unit) if answering else ():
+            by_wwid.setdefault(wwid, []).append(unit)
+    return View(
+        tuple(units),
+        request,
+        {number: tuple(found) for number, found in by_number.items()},
+        {wwid: tuple(found) for wwid, found in by_wwid.items()},
+    )
 
 
 def path_size(unit: LogicalUnit) -> int:
@@ -102,10 +120,6 @@ def path_size(unit: LogicalUnit) -> int:
 
 def _answering(unit: LogicalUnit) -> tuple[Path, ...]:
     return tuple(path for path in unit.paths if path.device and path.size > 0)
-
-
-def _answers(path: Path, number: int) -> bool:
-    return bool(path.device) and path.size > 0 and same_lun(number, path.hctl.lun)
 
 
 # What is expected.
@@ -195,7 +209,7 @@ def _ways(paths: Iterable[Path]) -> str:
 
 
 def _instead_of_number(shown: View, number: int) -> str:
-    silent = [path for unit in shown.units for path in unit.paths if same_lun(number, path.hctl.lun)]
+    silent = [path for unit in shown.units for path in unit.paths if number in lun_numbers(path)]
     if silent:
         return _silent(silent)
     others = sorted((path.lun, str(unit.wwid), path_size(unit)) for unit in shown.units for path in _answering(unit))
@@ -211,15 +225,11 @@ def _silent(paths: Iterable[Path]) -> str:
 
 
 def _instead_of_wwid(shown: View, wwid: Wwid) -> str:
-    silent = [path for unit in shown.units if has_wwid(unit, wwid) for path in unit.paths]
+    silent = [path for unit in shown.units if wwid in unit_wwids(unit) for path in unit.paths]
     if silent:
         return _silent(silent)
-    numbers = shown.request.numbers
-    others = [
-        unit
-        for unit in shown.units
-        if _answering(unit) and (not numbers or any(same_lun(n, p.hctl.lun) for n in numbers for p in unit.paths))
-    ]
+    named = [unit for number in shown.request.numbers for unit in shown.with_number(number)]
+    others = named or [unit for unit in shown.units if _answering(unit)]
     return f"seen instead is {_list(others)}" if others else "no LUN is seen in its place"
 
 
@@ -258,7 +268,7 @@ def pending(seen: Seen, before: Seen, selection: Selection, request: Request) ->
     map: nothing is under way that would bring it there.
     """
     known = _known(before)
-    waiting = [path for path in seen.san.orphans if path.hba in selection.names]
+    waiting = [path for path in seen.san.orphans if any(path.hba == hba.name for hba in selection.hbas)]
     waiting = [path for path in waiting if path.hctl not in known | seen.placeholders]
     units = {path.hctl: unit for unit in seen.san.luns for path in unit.paths}
     for path in awaited(seen.san, before, selection, request):

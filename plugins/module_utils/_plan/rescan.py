@@ -12,7 +12,7 @@ from typing import Union
 from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path, San
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import SAN_TRANSPORTS, Hba, Target
-from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, decode_lun, kernel_luns, same_lun
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, decode_lun, kernel_luns
 
 LISTS_TARGETS = ("fc", "fcoe", "iscsi")
 """Transports whose targets the kernel names. A host of another one is scanned with a wildcard for the target."""
@@ -91,12 +91,8 @@ class Selection:
     targets: frozenset[str] = frozenset()
     """Empty: every target."""
 
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(hba.name for hba in self.hbas)
-
     def covers(self, path: Path) -> bool:
-        return path.hba in self.names and (not self.targets or path.target in self.targets)
+        return any(path.hba == hba.name for hba in self.hbas) and (not self.targets or path.target in self.targets)
 
 
 @dataclass(frozen=True)
@@ -306,26 +302,21 @@ def plan_rereads(seen: Seen, selection: Selection, request: Request) -> tuple[Re
 
 def concerned_paths(san: San, selection: Selection, request: Request) -> tuple[Path, ...]:
     """Return the paths the request is about: by number or WWID where any is given, else all of the selection."""
-    everything = not request.numbers and not request.expect.all_wwids
-    return tuple(
-        path
-        for unit in san.luns
-        for path in unit.paths
-        if selection.covers(path) and (everything or _is_meant(unit, path, request))
-    )
+    numbers, wwids = frozenset(request.numbers), frozenset(request.expect.all_wwids)
+    found = []
+    for unit in san.luns:
+        every = not (numbers or wwids) or bool(unit_wwids(unit) & wwids)
+        found += [path for path in unit.paths if selection.covers(path) and (every or lun_numbers(path) & numbers)]
+    return tuple(found)
 
 
-def _is_meant(unit: LogicalUnit, path: Path, request: Request) -> bool:
-    by_number = any(same_lun(number, path.hctl.lun) for number in request.numbers)
-    return by_number or any(has_wwid(unit, wwid) for wwid in request.expect.all_wwids)
+def lun_numbers(path: Path) -> frozenset[int]:
+    """Return the numbers a path's LUN goes by: as the array counts, and as the kernel does."""
+    return frozenset((path.hctl.lun, decode_lun(path.hctl.lun)))
 
 
-def has_wwid(unit: LogicalUnit, wwid: Wwid) -> bool:
-    """Tell whether a unit goes by this WWID: as udev names it, or by another of its own designators."""
-    return unit.wwid == wwid or wwid in designator_wwids(unit)
-
-
-def designator_wwids(unit: LogicalUnit) -> frozenset[str]:
-    """Return a unit's designators as WWIDs."""
+def unit_wwids(unit: LogicalUnit) -> frozenset[str]:
+    """Return the WWIDs a unit goes by: as udev names it, and by its other designators."""
     prefixes = {"naa": "3", "eui": "2", "name": "8"}
-    return frozenset(prefixes[known.kind] + known.value for known in unit.designators if known.kind in prefixes)
+    others = (prefixes[known.kind] + known.value for known in unit.designators if known.kind in prefixes)
+    return frozenset((*others, unit.wwid)) if unit.wwid else frozenset(others)

@@ -26,6 +26,7 @@ from ansible_collections.virt.san.plugins.module_utils._plan.rescan import (
     plan_scans,
     select,
     skipped_ports,
+    unit_wwids,
 )
 from ansible_collections.virt.san.tests.unit.support.fabric import (
     FakeSan,
@@ -244,9 +245,8 @@ def test_a_disk_that_is_not_running_is_left_alone() -> None:
 def test_a_unit_goes_by_any_of_its_designators() -> None:
     unit = two_fabrics(luns={27: 1}, scanned=[27]).seen().san.luns[0]
     unit = replace(unit, designators=(Designator("eui", "0025385b71b00a11"), Designator("t10", "x")))
-    assert rescan.has_wwid(unit, wwid(1))
-    assert rescan.has_wwid(unit, rescan.Wwid("20025385b71b00a11"))
-    assert not rescan.has_wwid(unit, wwid(2))
+    assert unit_wwids(unit) == {wwid(1), "20025385b71b00a11"}
+    assert unit_wwids(replace(unit, wwid=None, designators=())) == frozenset()
 
 
 # Properties: any host, any SAN, any request.
