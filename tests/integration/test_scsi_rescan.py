@@ -126,6 +126,15 @@ def test_one_number_of_two_targets(lab: Lab, ansible: Ansible, luns: dict[int, s
     lab("fault", "second-target", "off")
 
 
+def test_two_volumes_that_claim_one_identity(lab: Lab, ansible: Ansible, luns: dict[int, str]) -> None:
+    lab("fault", "same-wwid", "lun300", "twin34", "128M")
+    lab("lun", "map", "twin34", "34", "--host", "kvm2")
+    result = ansible.module("kvm2", "scsi_rescan", fails=True, expect={"luns": [300, 34]})["kvm2"]
+    assert result["error"] == "IdentityError"
+    assert {one["wwid"] for one in result["candidates"]} == {luns[300]}
+    assert {one["size"] for one in result["candidates"]} == {64 * MIB, 128 * MIB}
+
+
 def test_iscsi_sessions_are_scanned(lab: Lab, ansible: Ansible) -> None:
     lab("iscsi-login", "kvm1", "--manual-scan")
     wwid = lab.provide("disk31", 31, "--via", "iscsi", hosts=("kvm1",))
