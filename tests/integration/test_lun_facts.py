@@ -17,9 +17,12 @@ from .conftest import HOSTS, Ansible, Lab, Run
 pytestmark = pytest.mark.lab
 
 MB = 2**20
+NAMES = ("mounted", "pv", "guest", "single", "iscsi")
 SCAN = 'for host in /sys/class/scsi_host/host*/scan; do echo "- - -" > $host; done; udevadm settle'
 USE = """
 set -e
+for wwid in {mounted} {pv} {guest} {iscsi}; do multipathd add map $wwid; done
+udevadm settle
 mkdir -p /srv/images; mkfs.ext4 -qF /dev/mapper/{mounted}; mount /dev/mapper/{mounted} /srv/images
 pvcreate -qq /dev/mapper/{pv}
 qemu-system-x86_64 -name guest=db01,debug-threads=on -M q35 -m 16 -nodefaults -display none -S -daemonize \
@@ -41,15 +44,14 @@ def everywhere(lab: Lab, command: str) -> None:
 
 @pytest.fixture(scope="module")
 def wwids(lab: Lab) -> Iterator[dict[str, str]]:
-    """LUNs over FC and iSCSI, some in use, by name."""
-    found = {name: lab.provide(name, number) for name, number in (("mounted", 27), ("pv", 28), ("guest", 29))}
-    found["single"] = lab.provide("single", 300, "--target", "a")
-    found["iscsi"] = lab.provide("iscsi", 53, "--via", "iscsi")
+    """LUNs over FC and iSCSI, some in use, by name. Every command of the lab takes seconds: few of them."""
+    lab("lun", "create", *[word for name in NAMES for word in (name, "64M")])
+    lab("lun", "map", "mounted", "27", "pv", "28", "guest", "29")
+    lab("lun", "map", "single", "300", "--target", "a")
+    lab("lun", "map", "iscsi", "53", "--via", "iscsi")
+    found = {lun["name"]: lun["wwid"] for lun in lab.json("lun", "list")}
     lab("iscsi-login")
-    everywhere(lab, SCAN)
-    for name in ("mounted", "pv", "guest", "iscsi"):
-        everywhere(lab, f"multipathd add map {found[name]}; udevadm settle; test -e /dev/mapper/{found[name]}")
-    everywhere(lab, USE.format(**found))
+    everywhere(lab, SCAN + USE.format(**found))
     yield found
     everywhere(lab, RELEASE)
 
