@@ -17,7 +17,7 @@ import pytest
 
 from .conftest import HOSTS, Ansible, Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.full]
 
 MIB = 2**20
 
