@@ -75,9 +75,10 @@ def read_port(host: Host, name: str) -> FcPort | None:
     )
 
 
-def read_remote_ports(host: Host) -> list[RemotePort]:
-    """Return the remote ports of all FC hosts, those of the switch itself left out."""
-    found = (_remote_port(host, name) for name in host.entries(REMOTE_PORTS))
+def read_remote_ports(host: Host, of: str = "") -> list[RemotePort]:
+    """Return the remote ports of all FC hosts, or of one ("host7"), those of the switch itself left out."""
+    begins = f"rport-{of[len('host') :]}:" if of else ""
+    found = (_remote_port(host, name) for name in host.entries(REMOTE_PORTS) if name.startswith(begins))
     return [port for port in found if port is not None]
 
 
@@ -126,11 +127,25 @@ def read_vports(host: Host, children: dict[str, str]) -> dict[int, tuple[Vport, 
     """Return the vports by the number of their parent; `children` names the SCSI host of each vport."""
     found: dict[int, list[Vport]] = {}
     for name in host.entries(VPORTS):
-        base = f"{VPORTS}/{name}"
-        wwpn, wwnn = kernel_wwn(host.read(f"{base}/port_name")), kernel_wwn(host.read(f"{base}/node_name"))
         parent = name.partition("-")[2].partition(":")[0]
-        if wwpn is None or wwnn is None or not parent.isdigit():
-            continue
-        state = host.read(f"{base}/vport_state") or "Unknown"
-        found.setdefault(int(parent), []).append(Vport(wwpn, wwnn, children.get(name), state))
+        vport = read_vport(host, name, children.get(name)) if parent.isdigit() else None
+        if vport is not None:
+            found.setdefault(int(parent), []).append(vport)
     return {parent: tuple(vports) for parent, vports in found.items()}
+
+
+def read_vport(host: Host, name: str, child: str | None) -> Vport | None:
+    """Return the vport `name` ("vport-5:0-0"), whose SCSI host is `child`; None when it is gone."""
+    base = f"{VPORTS}/{name}"
+    wwpn, wwnn = kernel_wwn(host.read(f"{base}/port_name")), kernel_wwn(host.read(f"{base}/node_name"))
+    if wwpn is None or wwnn is None:
+        return None
+    return Vport(
+        wwpn=wwpn,
+        wwnn=wwnn,
+        host=child,
+        state=host.read(f"{base}/vport_state") or "Unknown",
+        name=name,
+        last_state=host.read(f"{base}/vport_last_state") or None,
+        symbolic_name=host.read(f"{base}/symbolic_name") or None,
+    )

@@ -13,8 +13,18 @@ from ansible_collections.virt.san.plugins.module_utils._host import fc, iscsi, s
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import Hba, IscsiSession, Target, Vport
 
-_VENDORS = {"0x1077": "QLogic", "0x10df": "Emulex", "0x117c": "ATTO", "0x1657": "Brocade", "0x1000": "Broadcom"}
-"""By PCI id, for drivers that do not name their maker."""
+_VENDORS = {
+    "0x1000": "Broadcom",
+    "0x1077": "QLogic",
+    "0x10df": "Emulex",
+    "0x1137": "Cisco",
+    "0x117c": "ATTO",
+    "0x14e4": "Broadcom",
+    "0x1657": "Brocade",
+    "0x1af4": "Red Hat",
+    "0x8086": "Intel",
+}
+"""By PCI id, for drivers that do not name their maker; of FCoE in software the maker of the network card."""
 _SAS_ADDRESS = re.compile(r"^0x[0-9a-f]{16}$")
 
 

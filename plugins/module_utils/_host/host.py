@@ -155,17 +155,23 @@ class Host:
         """Tell whether the path is there (links are followed)."""
         return os.path.exists(self.root + path)
 
+    def takes_writes(self, path: str) -> bool:
+        """Tell whether an attribute is one to write to, by its mode: root may open the others too, in vain."""
+        try:
+            return bool(os.stat(self.root + path).st_mode & stat.S_IWUSR)
+        except OSError:
+            return False
+
     # Writing.
 
     def write_attribute(self, path: str, value: str) -> None:
         """Write a sysfs attribute once. May block in the kernel: use the children room for scans.
 
-        One write() and no retry: the kernel acts on the first call, and Python would repeat an
-        interrupted one (PEP 475). Raises OSError; a short count is EIO.
+        One write() and no retry: the kernel acts on the first call. Raises OSError; a short count is EIO.
         """
         fd = os.open(self.root + path, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            if os.write(fd, value.encode()) != len(value.encode()):
+            if _write_once(fd, value.encode()) != len(value.encode()):
                 raise OSError(errno.EIO, "short write", path)
         finally:
             os.close(fd)
@@ -222,6 +228,24 @@ class Host:
         """Raise UnavailableError unless this process may change the host's devices."""
         if not self.is_root():
             raise UnavailableError(f"{purpose} needs root on this host; run the task with become: true")
+
+
+def _write_once(fd: int, data: bytes) -> int:
+    """Call write(2) exactly once and return its count; raises OSError, also for EINTR.
+
+    os.write repeats a call that says EINTR (PEP 475), and lpfc says so of a vport it has no resources for:
+    that would ask for one after the other, for ever.
+    """
+    import ctypes
+
+    write = ctypes.CDLL(None, use_errno=True).write
+    write.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
+    write.restype = ctypes.c_ssize_t
+    count = int(write(fd, data, len(data)))
+    if count < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return count
 
 
 def _sync_folder(folder: str) -> None:

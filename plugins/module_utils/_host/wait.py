@@ -23,12 +23,14 @@ def wait_until(
     satisfied: Callable[[State], bool],
     timeout: float,
     wake: Callable[[float], None] | None = None,
+    interval: float = POLL_INTERVAL,
 ) -> State:
     """Observe until `satisfied`, at most `timeout` seconds, and return the last observed state.
 
     Observes at least once, and once more after the deadline, so that a state reached in the
     meantime is not missed. `wake(seconds)` blocks until something may have changed, at most
-    that long (udev events); without it the clock's sleep is used.
+    that long (udev events); without it the clock's sleep is used, `interval` seconds at a time: less than
+    usual where looking is reading an attribute or two and nothing tells of a change.
     The caller asks `satisfied` again to tell success from the deadline: what is missing is its to say.
     """
     deadline = host.clock.monotonic() + timeout
@@ -37,7 +39,7 @@ def wait_until(
         state = observe()
         if expired or satisfied(state):
             return state
-        pause = min(POLL_INTERVAL if wake is None else 1.0, max(deadline - host.clock.monotonic(), 0.0))
+        pause = min(interval if wake is None else 1.0, max(deadline - host.clock.monotonic(), 0.0))
         (wake or host.clock.sleep)(pause)
 
 

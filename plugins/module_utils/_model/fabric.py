@@ -60,9 +60,23 @@ class Vport:
     host: str | None
     """SCSI host of the vHBA, "host7"; None while it has none."""
     state: str
+    """In the kernel's words: Active, Linkdown, Initializing, Fabric Rejected WWN, ..."""
+    name: str = ""
+    """The kernel's name: vport-5:0-0."""
+    last_state: str | None = None
+    """The state before this one."""
+    symbolic_name: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {"wwpn": self.wwpn, "wwnn": self.wwnn, "host": self.host, "state": self.state}
+        return {
+            "name": self.name,
+            "wwpn": self.wwpn,
+            "wwnn": self.wwnn,
+            "host": self.host,
+            "state": self.state,
+            "last_state": self.last_state,
+            "symbolic_name": self.symbolic_name,
+        }
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,9 @@ class Npiv:
         }
 
 
+UP = ("Online", "Marginal")
+"""States of an FC port that I/O goes through."""
+
 _HBA_FACTS = (
     "name",
     "number",
@@ -90,6 +107,7 @@ _HBA_FACTS = (
     "wwpn",
     "wwnn",
     "initiator",
+    "online",
     "port_state",
     "port_type",
     "speed",
@@ -101,6 +119,7 @@ _HBA_FACTS = (
     "firmware",
     "pci_address",
     "parent",
+    "children",
 )
 
 
@@ -134,6 +153,16 @@ class Hba:
     def name(self) -> str:
         """The kernel's name: host5."""
         return f"host{self.number}"
+
+    @property
+    def online(self) -> bool | None:
+        """Tell whether its FC port is up; None for other transports and for states the kernel does not know."""
+        return None if self.port_state is None else self.port_state in UP
+
+    @property
+    def children(self) -> list[str]:
+        """Return the SCSI hosts of the vHBAs on it."""
+        return [vport.host for vport in self.npiv.vports if vport.host is not None]
 
     def to_dict(self) -> dict[str, Any]:
         facts: dict[str, Any] = {key: getattr(self, key) for key in _HBA_FACTS}

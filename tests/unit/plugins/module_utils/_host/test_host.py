@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, SanError, UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._host import host as host_room
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host, parse_properties, run_command
 
 
@@ -106,11 +109,41 @@ def test_a_short_write_is_an_error_and_not_continued(host: Host, monkeypatch: py
         calls.append(data)
         return 1
 
-    monkeypatch.setattr(os, "write", short)
+    monkeypatch.setattr(host_room, "_write_once", short)
     with pytest.raises(OSError, match="short write") as caught:
         host.write_attribute(path, "abc")
     assert caught.value.errno == errno.EIO
     assert calls == [b"abc"]
+
+
+def test_an_interrupted_write_is_not_repeated(host: Host) -> None:
+    """os.write would go on after the signal (PEP 475), and so never come back from a full pipe."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, b"x" * 4096):
+            pass
+    os.set_blocking(writer, True)
+    before = signal.signal(signal.SIGALRM, lambda _number, _frame: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        Path(host.path("/fd")).symlink_to(f"/proc/self/fd/{writer}")
+        with pytest.raises(InterruptedError):
+            host.write_attribute("/fd", "abc")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        os.close(reader)
+        os.close(writer)
+
+
+def test_whether_an_attribute_takes_anything_says_its_mode(host: Host) -> None:
+    """Not whether opening it works: root may open what no driver takes."""
+    path = put(host, "/sys/symbolic_name", b"")
+    assert host.takes_writes(path)
+    Path(host.path(path)).chmod(0o444)
+    assert not host.takes_writes(path)
+    assert not host.takes_writes("/sys/gone")
 
 
 def test_files_are_replaced_whole(host: Host) -> None:
