@@ -26,8 +26,6 @@ from ansible_collections.virt.san.plugins.module_utils._plan.removal import plan
 from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import DeletePaths, Going
 from ansible_collections.virt.san.tests.unit.support.recorded import recorded
 
-FREE = "36001405a0ca6b64aad845628d66ef10a"  # LUN 55: two paths, no map
-
 
 class Kernel:
     """Deletes what it is told to delete, but for `stubborn` hosts."""
@@ -199,12 +197,12 @@ def test_behind_one_that_hangs_nothing_is_begun(host, kernel, monkeypatch):
 
 
 def test_running_paths_alone_are_asked(host, kernel):
-    first, second = free_unit(host).paths
-    Path(host.path(f"/sys/bus/scsi/devices/{first.hctl}/state")).write_text("offline\n")
-    paths = next(one for one in removal.look(host).multipath.san.luns if one.wwid == first.wwid).paths
+    """The recording has one path that is offline."""
+    paths = free_unit(host).paths
+    (running,) = [path for path in paths if path.state == "running"]
     _results, asked = removal.reread(host, paths)
-    assert asked == {second.hctl}
-    assert kernel.asked == {second.hba: [Write(f"/sys/bus/scsi/devices/{second.hctl}/rescan", "1")]}
+    assert asked == {running.hctl}
+    assert kernel.asked == {running.hba: [Write(f"/sys/bus/scsi/devices/{running.hctl}/rescan", "1")]}
 
 
 def test_the_devices_file_of_lvm_by_identity(host):
