@@ -24,7 +24,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.multipath_conf impo
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.block import Use
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
-from ansible_collections.virt.san.plugins.module_utils._plan.guard import blocking
+from ansible_collections.virt.san.plugins.module_utils._plan.guard import holding
 from ansible_collections.virt.san.plugins.module_utils._plan.multipath_steps import FlushMap
 
 DAEMON_DEADLINE = 60.0
@@ -41,6 +41,9 @@ def flush(host: Host, step: FlushMap) -> None:
     CommandError when multipathd does not remove it. Queueing is then as it was before.
     """
     queued = QUEUES in _features(host, step.wwid)
+    if queued and step.fail_queued:
+        _refuse_held(host, step.wwid)
+        order(host, f"disablequeueing map {step.name}", DAEMON_DEADLINE)
     last = "it was not tried"
 
     def attempt() -> bool:
@@ -83,9 +86,12 @@ def _gone(host: Host, step: FlushMap) -> bool:
 
 
 def _refuse_held(host: Host, wwid: Wwid) -> tuple[Use, ...]:
-    """Return openers that may let go by themselves; raise InUseError for all other users."""
+    """Return openers that may let go by themselves; raise InUseError for all other users.
+
+    What is only written on the unit was judged when the plan was made; a flush does not touch it.
+    """
     units = read_san(host, checkers=False).by_wwid(wwid)
-    uses = [use for unit in units for use in blocking(unit)]
+    uses = [use for unit in units for use in holding(unit)]
     held = [use for use in uses if use.kind != "open"]
     if held:
         told = ", ".join(map(str, held))

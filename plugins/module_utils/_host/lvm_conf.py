@@ -183,6 +183,16 @@ def write_devices_file(host: Host, text: str | None) -> None:
         host.write_file(DEVICES, text, 0o600)
 
 
+def parse_devices(text: str) -> tuple[tuple[str, str], ...]:
+    """Return (identity, name) of every device in a devices file; the identity as LVM spells it ("naa.600...")."""
+    found = []
+    for line in text.splitlines():
+        fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if fields.get("IDNAME") and fields.get("DEVNAME"):
+            found.append((fields["IDNAME"], fields["DEVNAME"]))
+    return tuple(found)
+
+
 EMPTY = "# LVM uses devices listed in this file.\n"
 
 

@@ -44,9 +44,10 @@ def read_qemu_devices(host: Host) -> OpenDevices:
     return OpenDevices(tuple(found), complete)
 
 
-def _open_devices(host: Host, pid: str) -> list[OpenDevice]:
+def _open_devices(host: Host, pid: str, name: str = "") -> list[OpenDevice]:
+    """Return the block devices a process has open; without `name` it is called as the guest it runs."""
     found = []
-    holder = None
+    holder = f"{name} (pid {pid})" if name else None
     for fd in host.entries(f"/proc/{pid}/fd"):
         path = f"/proc/{pid}/fd/{fd}"
         target = host.link(path)
@@ -58,6 +59,25 @@ def _open_devices(host: Host, pid: str) -> list[OpenDevice]:
             holder = holder or f"{guest_name(host.read_bytes(f'/proc/{pid}/cmdline'))} (pid {pid})"
             found.append(OpenDevice(dev_t, holder))
     return found
+
+
+_WATCHERS = ("multipathd", "systemd-udevd", "(udev-worker)")
+"""They let go of a disk that goes away."""
+
+
+def read_openers(host: Host) -> dict[str, tuple[str, ...]]:
+    """Return "dd (pid 12)" for every process that has a block device open, by major:minor.
+
+    QEMU is told by read_qemu_devices. Raises UnavailableError without root.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for pid in host.entries("/proc"):
+        name = host.read(f"/proc/{pid}/comm") if pid.isdigit() else None
+        if not name or name.startswith((*_NAMES, *_WATCHERS)):
+            continue
+        for device in _open_devices(host, pid, name):
+            found.setdefault(device.dev_t, {})[device.holder] = None
+    return {dev_t: tuple(holders) for dev_t, holders in found.items()}
 
 
 def guest_name(cmdline: bytes | None) -> str:

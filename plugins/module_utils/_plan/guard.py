@@ -23,9 +23,22 @@ def blocking(unit: LogicalUnit) -> tuple[Use, ...]:
     return tuple(use for use in unit.uses if use.kind != "partition")
 
 
+def holding(unit: LogicalUnit) -> tuple[Use, ...]:
+    """Return the uses that forbid taking a unit's devices away.
+
+    What is only written on it stays where it is: the volume group that was deactivated first is no reason.
+    """
+    return tuple(use for use in blocking(unit) if use.active)
+
+
 def refuse_in_use(units: Iterable[LogicalUnit], purpose: str) -> None:
     """Raise InUseError that names every holder of every unit, if there is any."""
-    used = [(unit, blocking(unit)) for unit in units if blocking(unit)]
+    refuse_uses([(unit, blocking(unit)) for unit in units], purpose)
+
+
+def refuse_uses(uses_of: Iterable[tuple[LogicalUnit, tuple[Use, ...]]], purpose: str) -> None:
+    """Raise InUseError that names these uses of these units, if there is any."""
+    used = [(unit, uses) for unit, uses in uses_of if uses]
     if not used:
         return
     told = "; ".join(f"{label(unit)}: {', '.join(map(str, uses))}" for unit, uses in used)
@@ -52,6 +65,13 @@ def only_unit(san: San, wwid: Wwid) -> LogicalUnit:
     if problem:
         raise IdentityError(f"{wwid}: {problem}. Correct the mapping on the array, then rescan", wwid=wwid)
     return units[0]
+
+
+def refuse_rivals(wwid: Wwid, units: tuple[LogicalUnit, ...]) -> None:
+    """Raise IdentityError where more than one unit claims an identity."""
+    if len(units) > 1:
+        claims = "; ".join(f"{label(unit)} ({paths_of(unit)})" for unit in units)
+        raise IdentityError(f"{wwid} is claimed by different units: {claims}", wwid=wwid)
 
 
 def seen(san: San) -> str:

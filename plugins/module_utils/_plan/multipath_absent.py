@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._errors import IdentityError
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
 from ansible_collections.virt.san.plugins.module_utils._model.multipath import MultipathState
-from ansible_collections.virt.san.plugins.module_utils._plan.guard import label, paths_of, refuse_in_use
+from ansible_collections.virt.san.plugins.module_utils._plan.guard import refuse_in_use, refuse_rivals
 from ansible_collections.virt.san.plugins.module_utils._plan.multipath import MapsPlan
 from ansible_collections.virt.san.plugins.module_utils._plan.multipath_steps import FlushMap, ForgetWwid, WriteDropIn
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
@@ -47,9 +46,7 @@ def plan_absent(state: MultipathState, wwids: tuple[Wwid, ...]) -> MapsPlan:
 def _unit(state: MultipathState, wwid: Wwid) -> LogicalUnit | None:
     """Return the unit to flush. A problem of its paths is none of a flush's, two maps or units are."""
     units = state.san.by_wwid(wwid)
-    if len(units) > 1:
-        claims = "; ".join(f"{label(unit)} ({paths_of(unit)})" for unit in units)
-        raise IdentityError(f"{wwid} is claimed by different units: {claims}", wwid=wwid)
+    refuse_rivals(wwid, units)
     return units[0] if units else None
 
 

@@ -96,9 +96,12 @@ class FlushMap:
     wwid: Wwid
     name: str
     dm: str
+    fail_queued: bool = False
+    """Have what waits for a path fail first: it has none, and queues."""
 
     def describe(self) -> str:
-        return f"flush the multipath device {self.name} ({self.wwid})"
+        queued = "fail what is queued in, and " if self.fail_queued else ""
+        return f"{queued}flush the multipath device {self.name} ({self.wwid})"
 
 
 @dataclass(frozen=True)
