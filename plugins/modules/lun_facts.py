@@ -193,6 +193,10 @@ ansible_facts:
               type: str
               returned: always
               sample: "2100001b32a1b2c3"
+            online:
+              description: FC - whether the port is up; V(null) for other transports.
+              type: bool
+              returned: always
             port_state:
               description: FC - state of the port.
               type: str
@@ -248,6 +252,12 @@ ansible_facts:
               type: str
               returned: always
               sample: host1
+            children:
+              description: SCSI hosts of the virtual HBAs it carries.
+              type: list
+              elements: str
+              returned: always
+              sample: [host7]
             npiv:
               description: What it can do with NPIV.
               type: dict
@@ -273,6 +283,11 @@ ansible_facts:
                   elements: dict
                   returned: always
                   contains:
+                    name:
+                      description: Kernel name of the vport.
+                      type: str
+                      returned: always
+                      sample: vport-3:0-0
                     wwpn:
                       description: Name of the virtual port.
                       type: str
@@ -293,6 +308,16 @@ ansible_facts:
                       type: str
                       returned: always
                       sample: Active
+                    last_state:
+                      description: The state before this one; V(null) if the kernel does not say.
+                      type: str
+                      returned: always
+                      sample: Initializing
+                    symbolic_name:
+                      description: What it calls itself in the fabric's name server.
+                      type: str
+                      returned: always
+                      sample: db01
             targets:
               description: FC - remote ports it knows, the fabric's own left out. iSCSI - the session's target.
               type: list

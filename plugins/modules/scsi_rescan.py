@@ -25,6 +25,7 @@ description:
   - After growing a LUN, use M(virt.san.multipath_devices) to pass the new size on to its multipath device.
 extends_documentation_fragment:
   - virt.san.attributes
+  - virt.san.expect
   - virt.san.lock
 attributes:
   check_mode:
@@ -68,41 +69,6 @@ options:
     type: list
     elements: int
     default: []
-  expect:
-    description:
-      - What must be there in the end. The LUNs that are missing are scanned for again and again until O(timeout)
-        is over. Then the task fails and says what is missing, and what was seen instead.
-    type: dict
-    default: {}
-    suboptions:
-      wwids:
-        description:
-          - WWIDs of units that must be seen, as multipath and udev spell them (V(36001405...)), as V(naa.6001405...),
-            V(eui.0025385...), or the bare hex digits.
-        type: list
-        elements: str
-        default: []
-      luns:
-        description:
-          - LUN numbers that must be seen. They are scanned as those in O(luns) are.
-        type: list
-        elements: int
-        default: []
-      sizes:
-        description:
-          - Size by LUN number or WWID. Each named LUN must be there and have exactly this size.
-            Suffixes are 1024-based (V(10G), V(512MiB)); a plain number is bytes.
-          - Where a number means several units, the one of this size is taken.
-        type: dict
-        default: {}
-      count:
-        description:
-          - Exactly so many units must be seen, of those requested by number or WWID, or of all where none is.
-        type: int
-      paths:
-        description:
-          - Each requested unit must have at least so many usable paths.
-        type: int
   timeout:
     description:
       - Seconds to wait for what O(expect) says, and for new disks to become ready.
@@ -359,19 +325,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.virt.san.plugins.module_utils._apply.rescan import Times, rescan
 from ansible_collections.virt.san.plugins.module_utils._apply.rescan_machine import Machine
 from ansible_collections.virt.san.plugins.module_utils._argspec import LOCK_TIMEOUT, parsed, parsed_list
+from ansible_collections.virt.san.plugins.module_utils._argspec_expect import EXPECT, expect_of
 from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_change
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.ids import parse_wwid
 from ansible_collections.virt.san.plugins.module_utils._plan import rescan_options as parse
-from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Expect, Request
-
-EXPECT: dict[str, Any] = {
-    "wwids": {"type": "list", "elements": "str", "default": []},
-    "luns": {"type": "list", "elements": "int", "default": []},
-    "sizes": {"type": "dict", "default": {}},
-    "count": {"type": "int"},
-    "paths": {"type": "int"},
-}
+from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Request
 
 
 def main() -> None:
@@ -380,11 +339,11 @@ def main() -> None:
             "hbas": {"type": "list", "elements": "str", "default": []},
             "targets": {"type": "list", "elements": "str", "default": []},
             "luns": {"type": "list", "elements": "int", "default": []},
-            "expect": {"type": "dict", "default": {}, "options": EXPECT},
             "timeout": {"type": "float", "default": 60.0},
             "scan_timeout": {"type": "float", "default": 30.0},
             "refresh_sizes": {"type": "bool", "default": True},
             "known_wwids": {"type": "list", "elements": "str", "default": []},
+            **EXPECT,
             **LOCK_TIMEOUT,
         },
         supports_check_mode=True,
@@ -403,20 +362,11 @@ def look_for_luns(host: Host, options: Mapping[str, Any], check_mode: bool) -> O
 
 
 def request_of(options: Mapping[str, Any]) -> Request:
-    expect = options["expect"]
-    lun_sizes, wwid_sizes = parsed("expect.sizes", parse.parse_sizes, expect["sizes"])
     return Request(
         hbas=parsed_list("hbas", parse.parse_hba, options["hbas"]),
         targets=parsed_list("targets", parse.parse_port, options["targets"]),
         luns=parsed_list("luns", parse.parse_lun, options["luns"]),
-        expect=Expect(
-            wwids=parsed_list("expect.wwids", parse_wwid, expect["wwids"]),
-            luns=parsed_list("expect.luns", parse.parse_lun, expect["luns"]),
-            lun_sizes=lun_sizes,
-            wwid_sizes=wwid_sizes,
-            count=None if expect["count"] is None else parsed("expect.count", parse.parse_count, expect["count"]),
-            paths=None if expect["paths"] is None else parsed("expect.paths", parse.parse_count, expect["paths"]),
-        ),
+        expect=expect_of(options["expect"]),
         refresh_sizes=options["refresh_sizes"],
         known_wwids=frozenset(parsed_list("known_wwids", parse_wwid, options["known_wwids"])),
     )

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make one virtual HBA and see it logged in. Also what runs at boot: no LUNs, no multipath, no Ansible.
 
-    report = ensure_present(host, WantedVhba(wwpn, wwnn, parent=parent_wwpn), timeout=60)
+report = ensure_present(host, WantedVhba(wwpn, wwnn, parent=parent_wwpn), timeout=60)
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import c
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     ApplyError,
     CommandError,
+    InUseError,
     NotFoundError,
     UnavailableError,
     WaitTimeoutError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import children, fc, npiv, scsi
+from ansible_collections.virt.san.plugins.module_utils._host import children, fc, npiv, scan, scsi
 from ansible_collections.virt.san.plugins.module_utils._host.children import ChildResult, Write
 from ansible_collections.virt.san.plugins.module_utils._host.hbas import read_fabric
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -133,7 +134,7 @@ def _create(host: Host, step: CreateVport, seen: Seen) -> None:
 def _write(host: Host, parent: str, write: Write, deadline: float) -> int:
     """Write in a child, and return the kernel's errno. Raises CommandError where it does not answer in time."""
     job = npiv.JOB.format(parent)
-    for _name, pid in children.left_behind(host, [job]).items():
+    for pid in children.left_behind(host, [job]).values():
         raise UnavailableError(
             f"{parent} hangs: process {pid} of an earlier run, which was to create or delete a vport, has not come "
             "back from the kernel yet. Another one would hang behind it: see dmesg, and wait or restart the host",
@@ -214,8 +215,8 @@ def await_login(host: Host, step: AwaitLogin, timeout: float) -> None:
     if failed(login.state):
         raise UnavailableError(f"vport_state is {login}: {advice(login.state)}. The vHBA stays as it is", **details)
     raise WaitTimeoutError(
-        f"not within {timeout:g} s; vport_state is {login}: {advice(login.state)}. The vHBA stays, and comes up as soon "
-        "as the fabric lets it in",
+        f"not within {timeout:g} s; vport_state is {login}: {advice(login.state)}. The vHBA stays, and comes up as "
+        "soon as the fabric lets it in",
         **details,
     )
 
@@ -241,6 +242,7 @@ def _delete(host: Host, step: DeleteVport, seen: Seen, timeout: float) -> None:
     def attempt() -> int:
         if npiv.find_vport(host, step.parent, step.wwpn) is None:
             return 0
+        _refuse_disks(host, step)
         return _write(host, step.parent, npiv.delete_write(host, step.parent, names), DELETE_DEADLINE)
 
     code = wait_until(host, attempt, lambda said: said not in npiv.BUSY, timeout)
@@ -248,6 +250,23 @@ def _delete(host: Host, step: DeleteVport, seen: Seen, timeout: float) -> None:
     if left:
         why = npiv.why_not_deleted(code, _driver(seen, step.parent)) if code else "the kernel called it done"
         raise CommandError(f"{', '.join(left)} is still there: {why}", errno=code, hba=step.parent)
+
+
+def _refuse_disks(host: Host, step: DeleteVport) -> None:
+    """Raise InUseError where a disk is behind the vHBA: the kernel would take it from under whoever has it open.
+
+    All that was there has left. What is there now came since, as after a scan.
+    """
+    if step.host is None or not _is_ours(host, step.host, step.wwpn):
+        return
+    found = [hctl for hctl in scsi.read_addresses(host) if f"host{hctl.host}" == step.host]
+    disks = [str(hctl) for hctl in found if host.entries(f"{scsi.DEVICES}/{hctl}/block")]
+    held = [f"{hctl} by /dev/sg*" for hctl in scan.held_devices(host, found)]
+    if disks or held:
+        raise InUseError(
+            f"{', '.join((*disks, *held))} came meanwhile behind {step.host}: something scans. Run the task again",
+            devices=disks,
+        )
 
 
 def _left(host: Host, step: DeleteVport) -> list[str]:

@@ -69,8 +69,8 @@ def parse_vhba_wwn(text: str) -> Wwn:
     why = unusable(wwn)
     if why is not None:
         raise ValueError(
-            f"{text!r} cannot be the WWN of a virtual HBA: {why}. Take one that the SAN team has given you, or leave it "
-            "out and give a name: then one is derived from that"
+            f"{text!r} cannot be the WWN of a virtual HBA: {why}. Take one that the SAN team has given you, or "
+            "leave it out and give a name: then one is derived from that"
         )
     return wwn
 

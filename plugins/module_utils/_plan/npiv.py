@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -119,7 +119,7 @@ def plan_present(seen: Seen, wanted: WantedVhba) -> VhbaPlan:
         _refuse_elsewhere(seen, wanted, there)
     if there.vport.state in DELETABLE and there.vport.host not in seen.with_devices:
         # Its login is over, and some drivers never try again. Nothing is behind it that could be lost.
-        anew = (_delete(there), _create(there.parent, wanted), *_naming(seen, wanted, there))
+        anew: tuple[VhbaStep, ...] = (_delete(there), _create(there.parent, wanted), *_naming(seen, wanted, there))
         return _plan(seen, wanted, there, anew, there.parent)
     naming = tuple(step for step in _naming(seen, wanted, there) if there.vport.symbolic_name != step.name)
     return _plan(seen, wanted, there, naming, there.parent)
@@ -204,15 +204,13 @@ def _delete(there: Vhba) -> DeleteVport:
     return DeleteVport(there.parent.name, there.vport.wwpn, there.vport.wwnn, there.vport.host)
 
 
-def _naming(seen: Seen, wanted: WantedVhba, there: Vhba | None) -> Iterable[NameVport]:
+def _naming(seen: Seen, wanted: WantedVhba, there: Vhba | None) -> Iterator[NameVport]:
     """Return the step that names the vHBA, unless the driver is known not to take one."""
     if wanted.symbolic_name is not None and (there is None or there.vport.name in seen.nameable):
         yield NameVport(wanted.wwpn, wanted.symbolic_name)
 
 
-def _plan(
-    seen: Seen, wanted: WantedVhba, there: Vhba | None, steps: tuple[VhbaStep, ...], parent: Hba
-) -> VhbaPlan:
+def _plan(seen: Seen, wanted: WantedVhba, there: Vhba | None, steps: tuple[VhbaStep, ...], parent: Hba) -> VhbaPlan:
     created = any(isinstance(step, CreateVport) for step in steps)
     if created or (there is not None and not there.up):
         steps = (*steps, AwaitLogin(wanted.wwpn))

@@ -59,6 +59,8 @@ class Request:
     refresh_sizes: bool = True
     known_wwids: frozenset[Wwid] = frozenset()
     """Units that were provisioned before: they may be in use."""
+    uses_allowed: bool = False
+    """All of them may be: the HBA is a guest's own, so that a number cannot mean somebody else's unit."""
 
     @property
     def numbers(self) -> tuple[int, ...]:
