@@ -129,16 +129,16 @@ class Ansible:
 
         return wait
 
-    def module(self, hosts: str, name: str, fails: bool = False, flags: tuple[str, ...] = (), **options: Any) -> Run:
+    def module(self, hosts: str, module: str, fails: bool = False, flags: tuple[str, ...] = (), **options: Any) -> Run:
         """Run a module of the collection ad hoc; `fails`: it has to fail on some host."""
-        run = self.start_module(hosts, name, flags, **options)()
+        run = self.start_module(hosts, module, flags, **options)()
         assert (run.code != 0) == fails, run.output
         return run
 
-    def start_module(self, hosts: str, name: str, flags: tuple[str, ...] = (), **options: Any) -> Callable[[], Run]:
+    def start_module(self, hosts: str, module: str, flags: tuple[str, ...] = (), **options: Any) -> Callable[[], Run]:
         """Start a module ad hoc and return a function that waits for it."""
-        module = ["-m", f"virt.san.{name}", *(["-a", json.dumps(options)] if options else [])]
-        return self.start("ansible", "-i", str(INVENTORY), hosts, *module, *flags)
+        call = ["-m", f"virt.san.{module}", *(["-a", json.dumps(options)] if options else [])]
+        return self.start("ansible", "-i", str(INVENTORY), hosts, *call, *flags)
 
     def playbook(self, playbook: str | Path, fails: bool = False, flags: tuple[str, ...] = (), **variables: Any) -> Run:
         """Run a playbook with extra variables; `fails`: some host has to fail."""

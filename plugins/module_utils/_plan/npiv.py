@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._errors import AmbiguousError, IdentityError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._errors import (
+    AmbiguousError,
+    IdentityError,
+    RefusedError,
+    UnavailableError,
+)
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import Hba, Vport
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import WantedVhba
@@ -20,7 +25,7 @@ from ansible_collections.virt.san.plugins.module_utils._plan.npiv_parent import 
     named_parents,
     physical,
 )
-from ansible_collections.virt.san.plugins.module_utils._plan.npiv_states import ACTIVE, DELETABLE, failed
+from ansible_collections.virt.san.plugins.module_utils._plan.npiv_states import ACTIVE, DELETABLE, advice, failed
 from ansible_collections.virt.san.plugins.module_utils._plan.npiv_steps import (
     AwaitLogin,
     CreateVport,
@@ -101,7 +106,7 @@ def plan_present(seen: Seen, wanted: WantedVhba) -> VhbaPlan:
     """Return what makes the vHBA be there and logged in.
 
     Raises RefusedError for one on another parent than asked for, IdentityError for WWNs that are taken,
-    and what choose_parent raises.
+    UnavailableError for one that has failed and has disks behind it, and what choose_parent raises.
     """
     there = the_one(seen, wanted)
     if there is None:
@@ -121,6 +126,12 @@ def plan_present(seen: Seen, wanted: WantedVhba) -> VhbaPlan:
         # Its login is over, and some drivers never try again. Nothing is behind it that could be lost.
         anew: tuple[VhbaStep, ...] = (_delete(there), _create(there.parent, wanted), *_naming(seen, wanted, there))
         return _plan(seen, wanted, there, anew, there.parent)
+    if failed(there.vport.state):
+        raise UnavailableError(
+            f"vHBA {wanted.wwpn} ({there}) is {there.vport.state}: {advice(there.vport.state)}",
+            vport_state=there.vport.state,
+            vport_last_state=there.vport.last_state,
+        )
     naming = tuple(step for step in _naming(seen, wanted, there) if there.vport.symbolic_name != step.name)
     return _plan(seen, wanted, there, naming, there.parent)
 
