@@ -9,6 +9,7 @@ What it does shows in the tree alone, as a write happens in a child process.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -66,7 +67,7 @@ class KernelHost(RecordedHost):
         if action == "vport_create":
             self._create(parent, *value.split(":"))
         elif action == "vport_delete":
-            self._delete(parent, value.split(":")[0])
+            self._delete(parent, value.partition(":")[0])
         elif action == "symbolic_name":
             Path(self.path(path)).write_text(value, encoding="utf-8")
         elif action == "delete":
@@ -141,6 +142,41 @@ class KernelHost(RecordedHost):
         target = place.resolve()
         place.unlink()
         shutil.rmtree(target)
+
+
+def behind_the_vhba(tree: Tree, *ways: tuple[int, int]) -> None:
+    """Put disks of the recording, as (SCSI host, LUN), behind its vHBA: host 0's as target 0, host 1's as target 1."""
+    text = json.dumps(tree)
+    card = "pci0000:00/0000:00:05.0/virtio3/net/a/ctlr_0/host0"
+    other = "pci0000:00/0000:00:06.0/virtio4/net/b/ctlr_1/host1"
+    for number, lun in ways:
+        old = f"{(card, other)[number]}/rport-{number}:0-1/target{number}:0:0/{number}:0:0:{lun}"
+        new = f"{card}/vport-0:0-0/host2/rport-2:0-{number + 1}/target2:0:{number}/2:0:{number}:{lun}"
+        assert f"{old}/" in text
+        for end in ("/", '"'):
+            text = text.replace(old + end, new + end)
+            text = text.replace(f"/{number}:0:0:{lun}{end}", f"/2:0:{number}:{lun}{end}")
+    tree.clear()
+    tree.update(json.loads(text))
+    for number in {number for number, _lun in ways}:
+        _add_target(tree, f"rport-2:0-{number + 1}", f"/sys/devices/{card}/vport-0:0-0/host2", number)
+    for path in list(tree):
+        if path.endswith("/state") and "/vport-0:0-0/host2/rport" in path:
+            for attribute in ("delete", "rescan"):
+                tree[path.replace("/state", f"/{attribute}")] = ""
+
+
+def _add_target(tree: Tree, name: str, host: str, target_id: int) -> None:
+    place = f"{host}/{name}/fc_remote_ports/{name}"
+    tree[f"/sys/class/fc_remote_ports/{name}"] = {"link": f"../..{place[len('/sys') :]}"}
+    for attribute, text in {
+        "port_name": f"0x2000525423993{target_id:03x}",
+        "node_name": f"0x1000525423993{target_id:03x}",
+        "port_state": "Online",
+        "roles": "FCP Target",
+        "scsi_target_id": str(target_id),
+    }.items():
+        tree[f"{place}/{attribute}"] = f"{text}\n"
 
 
 @contextmanager

@@ -62,6 +62,14 @@ class TestFibreChannel:
         assert (first.npiv.capable, first.npiv.max_vports, first.npiv.vports_in_use) == (True, 65535, 1)
         (vport,) = first.npiv.vports
         assert (vport.wwpn, vport.wwnn, vport.host) == (virtual.wwpn, virtual.wwnn, virtual.name)
+        assert (vport.name, vport.state, vport.last_state) == ("vport-0:0-0", "Active", "Initializing")
+        assert (first.children, second.children, virtual.children) == (["host2"], [], [])
+        assert first.online
+        assert virtual.online
+        assert (virtual.vendor, virtual.pci_address) == (first.vendor, first.pci_address) == ("Red Hat", "0000:00:05.0")
+        facts = first.to_dict()
+        assert (facts["children"], facts["online"]) == (["host2"], True)
+        assert facts["npiv"]["vports"][0]["last_state"] == "Initializing"
         assert second.npiv.vports == ()
 
     def test_a_map_is_the_device(self, host):
