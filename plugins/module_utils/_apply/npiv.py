@@ -125,7 +125,7 @@ def _create(host: Host, step: CreateVport, seen: Seen) -> None:
     code = _write(host, step.parent, npiv.create_write(host, step.parent, f"{step.wwpn}:{step.wwnn}"), CREATE_DEADLINE)
     if code:
         raise CommandError(npiv.why_not_created(code, _driver(seen, step.parent)), errno=code, hba=step.parent)
-    if npiv.find_vport(host, step.parent, step.wwpn) is None:
+    if npiv.find_vport(host, step.wwpn, step.parent) is None:
         raise CommandError(
             "the kernel took it for done, and there is no such vport all the same: see dmesg", hba=step.parent
         )
@@ -158,12 +158,12 @@ def _driver(seen: Seen, name: str) -> str | None:
 
 def _name(host: Host, step: NameVport) -> None:
     """Set the symbolic name; a driver that takes none is no failure: the report says so."""
-    for vhba in look(host).vhbas(step.wwpn):
-        name = vhba.vport.name
-        if npiv.takes_name(host, name):
-            code = _write(host, vhba.parent.name, npiv.name_write(name, step.name), NAME_DEADLINE)
-            if code:
-                raise CommandError(f"the driver did not take the name: errno {code}", errno=code)
+    name = npiv.find_vport(host, step.wwpn)
+    if name is not None and npiv.takes_name(host, name):
+        parent = f"host{name[len('vport-') :].partition(':')[0]}"
+        code = _write(host, parent, npiv.name_write(name, step.name), NAME_DEADLINE)
+        if code:
+            raise CommandError(f"the driver did not take the name: errno {code}", errno=code)
 
 
 # Waiting for the fabric
@@ -197,11 +197,10 @@ GONE = Login("gone")
 
 def await_login(host: Host, step: AwaitLogin, timeout: float) -> None:
     """Wait until the vHBA is logged in. Raises UnavailableError for a state that does not end by itself."""
-    where = [(vhba.parent.name, vhba.vport.name, vhba.vport.host) for vhba in look(host).vhbas(step.wwpn)]
-    if not where:
+    name = npiv.find_vport(host, step.wwpn)
+    if name is None:
         raise NotFoundError(f"vHBA {step.wwpn} is gone: somebody else has deleted it", wwpn=step.wwpn)
-    _parent, name, child = where[0]
-    child = child or npiv.scsi_host_of(host, name)
+    child = npiv.scsi_host_of(host, name)
 
     def observe() -> Login:
         return read_login(host, name, child)
@@ -240,7 +239,7 @@ def _delete(host: Host, step: DeleteVport, seen: Seen, timeout: float) -> None:
     names = f"{step.wwpn}:{step.wwnn}"
 
     def attempt() -> int:
-        if npiv.find_vport(host, step.parent, step.wwpn) is None:
+        if npiv.find_vport(host, step.wwpn, step.parent) is None:
             return 0
         _refuse_disks(host, step)
         return _write(host, step.parent, npiv.delete_write(host, step.parent, names), DELETE_DEADLINE)
@@ -270,7 +269,7 @@ def _refuse_disks(host: Host, step: DeleteVport) -> None:
 
 
 def _left(host: Host, step: DeleteVport) -> list[str]:
-    vport = npiv.find_vport(host, step.parent, step.wwpn)
+    vport = npiv.find_vport(host, step.wwpn, step.parent)
     child = step.host if step.host and _is_ours(host, step.host, step.wwpn) else None
     return [name for name in (vport, child) if name is not None]
 

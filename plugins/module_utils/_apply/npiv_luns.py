@@ -38,7 +38,8 @@ def with_luns(host: Host, report: Report, expect: Expect, timeout: float, check_
     if not expect.anything:
         return replace(report, facts={**NOTHING, **report.facts, "luns": luns_behind(host, name)})
     try:
-        found = _scan(host, name, expect, timeout, check_mode)
+        refresh = not report.changed or bool(expect.lun_sizes or expect.wwid_sizes)
+        found = _scan(host, name, expect, timeout, check_mode, refresh)
     except SanError as error:
         error.details["changed"] = report.changed or bool(error.details.get("changed"))
         error.details.update(vhba=report.vhba.to_dict() if report.vhba else None, steps=report.steps)
@@ -46,14 +47,15 @@ def with_luns(host: Host, report: Report, expect: Expect, timeout: float, check_
     return _combined(report, found)
 
 
-def _scan(host: Host, name: str, expect: Expect, timeout: float, check_mode: bool) -> Rescanned:
+def _scan(host: Host, name: str, expect: Expect, timeout: float, check_mode: bool, refresh: bool) -> Rescanned:
+    """Have what is missing scanned for. `refresh`: and what is there asked for its size, unless it came just now."""
     began = host.clock.monotonic()
     machine = Machine(host)
     if not check_mode:
         # Until the vHBA sees a target there is nothing to scan.
         wait_until(host, lambda: _sees_target(host, name), bool, timeout, interval=TARGET_INTERVAL)
     left = max(timeout - (host.clock.monotonic() - began), 0.0)
-    request = Request(hbas=(name,), expect=expect, uses_allowed=True)
+    request = Request(hbas=(name,), expect=expect, refresh_sizes=refresh, uses_allowed=True)
     return rescan(machine, request, Times(expect=left, scan=SCAN_DEADLINE), check_mode)
 
 

@@ -15,6 +15,7 @@ import os
 from ansible_collections.virt.san.plugins.module_utils._host import fc, scsi
 from ansible_collections.virt.san.plugins.module_utils._host.children import Write
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.ids import kernel_wwn
 
 _FORBIDDEN = "run the task as root (become: true) on the machine itself, not in a container with a read-only /sys"
 _PERMISSION = {errno.EACCES: _FORBIDDEN, errno.EPERM: _FORBIDDEN, errno.EROFS: _FORBIDDEN}
@@ -87,14 +88,15 @@ def _attribute(host: Host, parent: str, name: str) -> str:
     return old if not host.exists(usual) and host.exists(old) else usual
 
 
-def find_vport(host: Host, parent: str, wwpn: str) -> str | None:
-    """Return the kernel's name of the vport with a WWPN on an HBA ("host5"); None when there is none."""
-    begins = f"vport-{parent[len('host') :]}:"
+def find_vport(host: Host, wwpn: str, parent: str = "") -> str | None:
+    """Return the kernel's name of the vport with a WWPN, on an HBA ("host5") or any; None when there is none.
+
+    Quick: it is asked right after a vport was made, when the machine is busy with what is behind it.
+    """
+    begins = f"vport-{parent[len('host') :]}:" if parent else "vport-"
     for name in host.entries(fc.VPORTS):
-        if name.startswith(begins):
-            vport = fc.read_vport(host, name, None)
-            if vport is not None and vport.wwpn == wwpn:
-                return name
+        if name.startswith(begins) and kernel_wwn(host.read(f"{fc.VPORTS}/{name}/port_name")) == wwpn:
+            return name
     return None
 
 

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import re
+import select
+import socket
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,6 +15,14 @@ from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 
 DATABASE = "/run/udev/data"
 BY_ID = "disk/by-id/"
+
+_KOBJECT_UEVENT = 15
+"""Netlink protocol of device events (linux/netlink.h)."""
+_HANDLED_BY_UDEV = 2
+"""Its multicast group for events that udev has handled; group 1 has the kernel's own."""
+_MESSAGE = 16384
+_LOST = b"lost"
+"""Stands for messages that were too many to keep."""
 
 _PROPERTY = re.compile(r"^E:([^=\n]+)=(.*)$", re.MULTILINE)
 _LINK = re.compile(r"^S:(.+)$", re.MULTILINE)
@@ -54,26 +64,52 @@ def parse_record(text: str) -> Record:
 def event_waker(host: Host) -> Callable[[float], None] | None:
     """Return a `wake(seconds)` for the waiting loop: it returns at the next event of a block device.
 
-    None where pyudev is not installed or the kernel's events cannot be listened to; the loop then polls.
+    None where the kernel's events cannot be listened to; the loop then polls.
     The events are those that udev has handled, so that links and records are there when it wakes.
     Events from the moment of this call on are kept: nothing between two looks is missed.
+
+    Not by pyudev: importing that takes a second of an emulated processor, which udev needs just then.
     """
     if host.root:
         return None
     try:
-        import pyudev
-    except ImportError:
-        return None
-    try:
-        monitor = pyudev.Monitor.from_netlink(pyudev.Context())
-        monitor.filter_by("block")
-        monitor.start()
+        events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _KOBJECT_UEVENT)
+        events.setblocking(False)
+        events.bind((0, _HANDLED_BY_UDEV))
     except OSError:
         return None
 
     def wake(seconds: float) -> None:
-        event = monitor.poll(timeout=seconds)
-        while event is not None:  # a burst of events is one reason to look
-            event = monitor.poll(timeout=0)
+        deadline = host.clock.monotonic() + seconds
+        left = seconds
+        while left > 0 and select.select([events], [], [], left)[0]:
+            if _tells_of_disk(events):
+                return
+            left = deadline - host.clock.monotonic()
 
     return wake
+
+
+def _tells_of_disk(events: socket.socket) -> bool:
+    """Take all messages there are; a burst of events is one reason to look."""
+    found = False
+    message = _receive(events)
+    while message:
+        found = found or message == _LOST or is_block_event(message)
+        message = b"" if message == _LOST else _receive(events)
+    return found
+
+
+def _receive(events: socket.socket) -> bytes:
+    """Return the next message; nothing when there is none."""
+    try:
+        return events.recv(_MESSAGE)
+    except BlockingIOError:
+        return b""
+    except OSError:
+        return _LOST
+
+
+def is_block_event(message: bytes) -> bool:
+    """Tell whether a message of udev is about a block device: its properties are KEY=value, each with a NUL."""
+    return message.startswith(b"libudev\0") and b"\0SUBSYSTEM=block\0" in message

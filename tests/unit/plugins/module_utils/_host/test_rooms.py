@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -51,6 +52,20 @@ class TestUdev:
 
     def test_nothing_wakes_a_recorded_host(self, tmp_path):
         assert udev.event_waker(Host(str(tmp_path))) is None
+
+    def test_only_disks_wake(self):
+        head = b"libudev\0\xfe\xed\xca\xfe" + b"\0" * 28
+        assert udev.is_block_event(head + b"ACTION=add\0DEVPATH=/devices/x\0SUBSYSTEM=block\0DEVNAME=/dev/sdb\0")
+        assert udev.is_block_event(head + b"SUBSYSTEM=block\0")
+        assert not udev.is_block_event(head + b"ACTION=add\0SUBSYSTEM=scsi\0")
+        assert not udev.is_block_event(b"add@/devices/x\0SUBSYSTEM=block\0")
+
+    def test_a_waker_returns_when_the_time_is_over(self):
+        wake = udev.event_waker(Host())
+        began = time.monotonic()
+        if wake is not None:
+            wake(0.05)
+        assert time.monotonic() - began < 5
 
 
 class TestBlock:
