@@ -361,8 +361,8 @@ from ansible_collections.virt.san.plugins.module_utils._apply.rescan_machine imp
 from ansible_collections.virt.san.plugins.module_utils._argspec import LOCK_TIMEOUT, parsed, parsed_list
 from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_change
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model import options as parse
 from ansible_collections.virt.san.plugins.module_utils._model.ids import parse_wwid
-from ansible_collections.virt.san.plugins.module_utils._plan import rescan_options as parse
 from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Expect, Request
 
 EXPECT: dict[str, Any] = {
