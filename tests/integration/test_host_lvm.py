@@ -50,16 +50,15 @@ class Luns:
 def luns(lab: Lab, ansible: Ansible) -> Iterator[Luns]:
     """Two LUNs with a volume group each, made while only the second host sees them; then mapped to both hosts."""
     ansible.module("kvm", "lvm_devices", state="absent")  # an earlier run may have been cut short
-    guest = lab.provide("guest41", 41, hosts=("kvm2",))
-    own = lab.provide("own42", 42, hosts=("kvm2",))
+    wwids = lab.provide_all({"guest41": 41, "own42": 42}, hosts=("kvm2",))
+    guest, own = wwids["guest41"], wwids["own42"]
     script = f"set -e; {SCAN}"
     for wwid, vg in ((guest, GUEST), (own, OWN)):
         script += MAP.format(wwid=wwid) + MAKE.format(vg=vg, wwid=wwid)
     lab.ssh("kvm2", script)
     checksum = lab.ssh("kvm2", SUM.format(wwid=guest))
     lab.ssh("kvm2", "".join(FLUSH.format(wwid=wwid) for wwid in (guest, own)) + FORGET)
-    for name, number in (("guest41", "41"), ("own42", "42")):
-        lab("lun", "map", name, number, "--host", "kvm1")
+    lab("lun", "map", "guest41", "41", "own42", "42", "--host", "kvm1")
     for host in HOSTS:
         lab.ssh(host, SCAN + "".join(MAP.format(wwid=wwid) for wwid in (guest, own)))
     yield Luns(guest, own, checksum)
