@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._argspec import parsed, parsed_list
+from ansible_collections.virt.san.plugins.module_utils._model import options as parse
 from ansible_collections.virt.san.plugins.module_utils._model.ids import parse_wwid
-from ansible_collections.virt.san.plugins.module_utils._plan import rescan_options as parse
 from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Expect
 
 EXPECT: dict[str, Any] = {

@@ -780,19 +780,20 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.virt.san.plugins.module_utils._apply.facts import SUBSETS, gather
 from ansible_collections.virt.san.plugins.module_utils._argspec import parsed, parsed_list
 from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_info
-from ansible_collections.virt.san.plugins.module_utils._errors import InputError, SanError
-from ansible_collections.virt.san.plugins.module_utils._host import block, hbas, iscsi, lvm
+from ansible_collections.virt.san.plugins.module_utils._host.block import existing_name
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
-from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import TRANSPORTS
 from ansible_collections.virt.san.plugins.module_utils._model.ids import parse_size, parse_wwid
-from ansible_collections.virt.san.plugins.module_utils._plan.rescan_options import parse_hba, parse_lun, parse_port
-from ansible_collections.virt.san.plugins.module_utils._plan.select import Filters, select_hbas, select_units
-
-SUBSETS = ("hbas", "luns", "iscsi", "lvm")
+from ansible_collections.virt.san.plugins.module_utils._model.options import (
+    parse_hba,
+    parse_lun,
+    parse_port,
+    parse_seconds,
+)
+from ansible_collections.virt.san.plugins.module_utils._plan.select import Filters
 
 
 def main() -> None:
@@ -815,42 +816,14 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_info(module, gather)
+    run_info(module, gather_facts)
 
 
-def gather(host: Host, options: Mapping[str, Any]) -> Outcome:
-    filters = filters_of(host, options)
+def gather_facts(host: Host, options: Mapping[str, Any]) -> Outcome:
     subset = set(SUBSETS) if "all" in options["gather_subset"] else set(options["gather_subset"])
-    deadline = options["timeout"]
-    facts: dict[str, Any] = {}
-    warnings: list[str] = []
-    san = San()
-    if subset & {"luns", "lvm"}:
-        san = read_san(host, checkers="luns" in subset, uses="luns" in subset, deadline=deadline)
-        warnings += san.warnings
-    elif subset & {"hbas", "iscsi"}:
-        fabric = hbas.read_fabric(host)
-        san = San(hbas=fabric.hbas, sessions=fabric.sessions)
-    chosen = select_hbas(san.hbas, filters)
-    if "hbas" in subset:
-        facts["hbas"] = [hba.to_dict() for hba in chosen]
-    if "luns" in subset:
-        facts["luns"] = [unit.to_dict() for unit in select_units(san.luns, san.hbas, filters)]
-        facts["multipath"] = {"running": san.multipath_running, "maps": sum(unit.map is not None for unit in san.luns)}
-    if "iscsi" in subset:
-        sessions = [session.to_dict() for session in san.sessions]
-        facts["iscsi"] = {"initiator": iscsi.read_initiator(host), "sessions": sessions}
-    if "lvm" in subset:
-        facts["lvm"], said = gather_lvm(host, san.luns, deadline)
-        warnings += said
-    return Outcome(changed=False, facts={"ansible_facts": {"san": facts}}, warnings=tuple(warnings))
-
-
-def gather_lvm(host: Host, units: tuple[LogicalUnit, ...], deadline: float) -> tuple[Any, tuple[str, ...]]:
-    try:
-        return lvm.read_lvm(host, units, deadline).to_dict(), ()
-    except SanError as error:
-        return None, (f"facts of LVM are missing: {error.message}",)
+    deadline = parsed("timeout", parse_seconds, options["timeout"])
+    facts, warnings = gather(host, subset, filters_of(host, options), deadline)
+    return Outcome(changed=False, facts={"ansible_facts": {"san": facts}}, warnings=warnings)
 
 
 def filters_of(host: Host, options: Mapping[str, Any]) -> Filters:
@@ -861,15 +834,8 @@ def filters_of(host: Host, options: Mapping[str, Any]) -> Filters:
         transports=tuple(options["transport"]),
         hbas=parsed_list("hba", parse_hba, options["hba"]),
         targets=parsed_list("target", parse_port, options["target"]),
-        devices=tuple(kernel_name(host, device) for device in options["device"]),
+        devices=parsed_list("device", lambda device: existing_name(host, device), options["device"]),
     )
-
-
-def kernel_name(host: Host, device: str) -> str:
-    name = block.kernel_name(host, device)
-    if name is None:
-        raise InputError(f"device: this host has no block device {device}", option="device", device=device)
-    return name
 
 
 if __name__ == "__main__":

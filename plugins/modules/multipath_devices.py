@@ -210,10 +210,9 @@ from ansible_collections.virt.san.plugins.module_utils._model.multipath import (
     WantedMaps,
     parse_alias,
     parse_option,
-    parse_path_count,
-    parse_timeout,
     parse_value,
 )
+from ansible_collections.virt.san.plugins.module_utils._model.options import parse_path_count, parse_seconds
 
 DEVICE: dict[str, Any] = {"wwid": {"type": "str", "required": True}, "alias": {"type": "str"}, "paths": {"type": "int"}}
 
@@ -235,7 +234,7 @@ def main() -> None:
 
 
 def bring_about(host: Host, options: Mapping[str, Any], check_mode: bool) -> Outcome:
-    timeout = parsed("timeout", parse_timeout, options["timeout"])
+    timeout = parsed("timeout", parse_seconds, options["timeout"])
     devices = None if options["devices"] is None else tuple(device_of(given) for given in options["devices"])
     if options["state"] == "absent":
         report = ensure_absent(host, tuple(device.wwid for device in devices or ()), timeout, check_mode)

@@ -309,7 +309,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model import npiv as model
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn, parse_wwn
-from ansible_collections.virt.san.plugins.module_utils._plan.rescan_options import parse_seconds
+from ansible_collections.virt.san.plugins.module_utils._model.options import parse_seconds
 
 
 def main() -> None:

@@ -328,8 +328,8 @@ from ansible_collections.virt.san.plugins.module_utils._argspec import LOCK_TIME
 from ansible_collections.virt.san.plugins.module_utils._argspec_expect import EXPECT, expect_of
 from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_change
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model import options as parse
 from ansible_collections.virt.san.plugins.module_utils._model.ids import parse_wwid
-from ansible_collections.virt.san.plugins.module_utils._plan import rescan_options as parse
 from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Request
 
 

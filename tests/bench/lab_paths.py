@@ -74,9 +74,9 @@ def rows(told: dict[str, float]) -> list[table.Row]:
     floor = 2 * (told["lsscsi"] + told["multipathd show maps json"])
     return [
         *(table.Row(f"{name}, {PATHS} paths", f"{seconds:.2f} s") for name, seconds in told.items()),
-        table.Row("empty module", f"{empty:.2f} s", f"start-up {empty_start:.2f} s"),
+        table.Row("empty module", f"{empty:.2f} s", startup=f"{empty_start:.2f} s"),
         table.Row(
-            f"lun_facts, {PATHS} paths", f"{facts:.2f} s, start-up {start:.2f} s", "all LUNs and paths", complete
+            f"lun_facts, {PATHS} paths", f"{facts:.2f} s", "all LUNs and paths", complete, startup=f"{start:.2f} s"
         ),
         table.at_most("lun_facts / (lsscsi + show maps json)", 2 * facts / floor, 2, "x"),
         table.at_least("multipath -ll / lun_facts", told["multipath -ll"] / facts, 5, "x"),

@@ -49,9 +49,16 @@ class Lab:
 
     def provide(self, name: str, number: int, *map_args: str, size: str = "64M", hosts: tuple[str, ...] = HOSTS) -> str:
         """Create a LUN, map it to hosts as `number`, and return its WWID."""
-        self("lun", "create", name, size)
-        self("lun", "map", name, str(number), *[arg for host in hosts for arg in ("--host", host)], *map_args)
-        return self.wwid(name)
+        return self.provide_all({name: number}, *map_args, size=size, hosts=hosts)[name]
+
+    def provide_all(
+        self, luns: dict[str, int], *map_args: str, size: str = "64M", hosts: tuple[str, ...] = HOSTS
+    ) -> dict[str, str]:
+        """Create LUNs, map them to hosts under their numbers, and return their WWIDs by name."""
+        self("lun", "create", *[word for name in luns for word in (name, size)])
+        pairs = [word for name, number in luns.items() for word in (name, str(number))]
+        self("lun", "map", *pairs, *[word for host in hosts for word in ("--host", host)], *map_args)
+        return {lun["name"]: lun["wwid"] for lun in self.json("lun", "list") if lun["name"] in luns}
 
     def devices(self, machine: str) -> str:
         """Return the state of the kernel's devices, to compare before and after something that must not change it."""

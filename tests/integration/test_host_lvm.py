@@ -15,7 +15,7 @@ import pytest
 
 from .conftest import HOSTS, Ansible, Lab, Run
 
-pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.usefixtures("luns")]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("luns")]
 
 PLAYBOOK = "playbooks/host.yml"
 GUEST, OWN = "guestvg", "images"
@@ -50,16 +50,15 @@ class Luns:
 def luns(lab: Lab, ansible: Ansible) -> Iterator[Luns]:
     """Two LUNs with a volume group each, made while only the second host sees them; then mapped to both hosts."""
     ansible.module("kvm", "lvm_devices", state="absent")  # an earlier run may have been cut short
-    guest = lab.provide("guest41", 41, hosts=("kvm2",))
-    own = lab.provide("own42", 42, hosts=("kvm2",))
+    wwids = lab.provide_all({"guest41": 41, "own42": 42}, hosts=("kvm2",))
+    guest, own = wwids["guest41"], wwids["own42"]
     script = f"set -e; {SCAN}"
     for wwid, vg in ((guest, GUEST), (own, OWN)):
         script += MAP.format(wwid=wwid) + MAKE.format(vg=vg, wwid=wwid)
     lab.ssh("kvm2", script)
     checksum = lab.ssh("kvm2", SUM.format(wwid=guest))
     lab.ssh("kvm2", "".join(FLUSH.format(wwid=wwid) for wwid in (guest, own)) + FORGET)
-    for name, number in (("guest41", "41"), ("own42", "42")):
-        lab("lun", "map", name, number, "--host", "kvm1")
+    lab("lun", "map", "guest41", "41", "own42", "42", "--host", "kvm1")
     for host in HOSTS:
         lab.ssh(host, SCAN + "".join(MAP.format(wwid=wwid) for wwid in (guest, own)))
     yield Luns(guest, own, checksum)
@@ -92,11 +91,13 @@ def keep(run: Run, host: str) -> dict[str, object]:
 
 def test_left_alone_lvm_takes_what_a_guest_made(lab: Lab) -> None:
     for host in HOSTS:
-        wait_for(lab, host, f"test -e /dev/{GUEST}/root")
+        wait_for(lab, host, f"test -e /dev/{GUEST}/root -a -e /dev/{OWN}/root")
         assert active(lab, host, GUEST)
+        assert active(lab, host, OWN)
         assert groups(lab, host) == {GUEST, OWN}
 
 
+@pytest.mark.full
 def test_check_mode_writes_nothing(lab: Lab, ansible: Ansible) -> None:
     before = {host: lab.devices(host) for host in HOSTS}
     run = prepare(ansible, flags=("--check", "--diff"))
@@ -125,6 +126,7 @@ def test_the_role_hides_and_deactivates_it(lab: Lab, ansible: Ansible) -> None:
         assert groups(lab, host) == {OWN}
 
 
+@pytest.mark.full  # the run after the reboot is a second one too
 def test_a_second_run_changes_nothing(ansible: Ansible) -> None:
     run = prepare(ansible)
     assert {host: run.stats(host)["changed"] for host in HOSTS} == {"kvm1": 0, "kvm2": 0}
@@ -139,7 +141,9 @@ def test_it_stays_so_over_a_reboot_and_a_rescan(lab: Lab, ansible: Ansible, luns
         assert not active(lab, host, GUEST)
         assert active(lab, host, OWN)
         assert groups(lab, host) == {OWN}
-    assert ansible.module("kvm", "scsi_rescan", luns=[41, 42]).code == 0
+    known = [luns.guest, luns.own]
+    run = ansible.module("kvm", "scsi_rescan", luns=[41, 42], known_wwids=known)
+    assert not any(run[host]["changed"] for host in HOSTS)
     run = prepare(ansible)
     assert {host: run.stats(host)["changed"] for host in HOSTS} == {"kvm1": 0, "kvm2": 0}
     assert not any(active(lab, host, GUEST) for host in HOSTS)

@@ -19,7 +19,7 @@ DROP_IN = "/etc/multipath/conf.d/virt-san.conf"
 @pytest.fixture(scope="module")
 def wwids(lab: Lab, ansible: Ansible) -> dict[str, str]:
     """Two units with two paths each, scanned, without multipath devices (find_multipaths is strict)."""
-    found = {"data1": lab.provide("data1", 11), "data2": lab.provide("data2", 12)}
+    found = lab.provide_all({"data1": 11, "data2": 12})
     ansible.module("kvm", "scsi_rescan", luns=[11, 12], expect={"luns": [11, 12], "paths": 2})
     return found
 

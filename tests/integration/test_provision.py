@@ -43,9 +43,8 @@ def luns_seen(lab: Lab, host: str) -> set[int]:
 @pytest.fixture(scope="module")
 def luns(lab: Lab) -> dict[int, str]:
     """The four LUNs of the mail, and one that nobody asked for, mapped to both hosts: number to WWID."""
-    wwids = {number: lab.provide(f"lun{number}", number) for number in NUMBERS}
-    lab.provide("other99", 99)
-    return wwids
+    wwids = lab.provide_all({f"lun{number}": number for number in (*NUMBERS, 99)})
+    return {number: wwids[f"lun{number}"] for number in NUMBERS}
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +114,9 @@ def test_after_a_reboot_all_is_back(lab: Lab, ansible: Ansible, luns: dict[int, 
 def test_the_same_over_iscsi(lab: Lab, ansible: Ansible, aliases: dict[str, str]) -> None:
     lab("clean")
     lab("iscsi-login")
-    wwids = {number: lab.provide(f"lun{number}", number, "--via", "iscsi") for number in NUMBERS}
+    wwids = lab.provide_all({f"lun{number}": number for number in NUMBERS}, "--via", "iscsi")
     run = provision(ansible, luns=list(NUMBERS), aliases=aliases)
     assert "the same logical units, sizes and number of paths" in summary(run)
     for host in HOSTS:
-        assert maps(lab, host) == {f"guests{number}": f"mpath-{wwid}" for number, wwid in wwids.items()}
+        assert maps(lab, host) == {f"guests{number}": f"mpath-{wwids[f'lun{number}']}" for number in NUMBERS}
     assert changed(provision(ansible, luns=list(NUMBERS), aliases=aliases)) == {"kvm1": 0, "kvm2": 0}

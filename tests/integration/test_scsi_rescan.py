@@ -17,7 +17,7 @@ import pytest
 
 from .conftest import HOSTS, Ansible, Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.full]
+pytestmark = pytest.mark.lab
 
 MIB = 2**20
 
@@ -38,7 +38,9 @@ def fields(result: dict[str, Any], key: str, field: str) -> list[Any]:
 @pytest.fixture(scope="module")
 def luns(lab: Lab) -> dict[int, str]:
     """LUNs 0, 27, 28 and 300 on both hosts, and 99, which nobody asks for."""
-    return {number: lab.provide(f"lun{number}", number) for number in (0, 27, 28, 99, 300)}
+    numbers = (0, 27, 28, 99, 300)
+    wwids = lab.provide_all({f"lun{number}": number for number in numbers})
+    return {number: wwids[f"lun{number}"] for number in numbers}
 
 
 def test_check_mode_says_what_would_be_done(lab: Lab, ansible: Ansible, luns: dict[int, str]) -> None:

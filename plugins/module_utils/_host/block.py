@@ -109,3 +109,11 @@ def kernel_name(host: Host, name: str) -> str | None:
         if lies is not None:
             return BlockDevice(found, "", lies).disk or found
     return None
+
+
+def existing_name(host: Host, name: str) -> str:
+    """Return the kernel name of the disk that a person calls `name`; ValueError when there is none."""
+    found = kernel_name(host, name)
+    if found is None:
+        raise ValueError(f"this host has no block device {name}")
+    return found

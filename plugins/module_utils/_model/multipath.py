@@ -72,20 +72,6 @@ def parse_value(value: object) -> str:
     return text
 
 
-def parse_path_count(count: int) -> int:
-    """Return a number of paths to expect, or raise ValueError."""
-    if count < 1:
-        raise ValueError(f"{count} is not a number of paths to expect: at least 1")
-    return count
-
-
-def parse_timeout(seconds: float) -> float:
-    """Return seconds to wait, or raise ValueError."""
-    if not 0 <= seconds < 86400:
-        raise ValueError(f"{seconds:g} is not a time to wait: seconds from 0 to 86400")
-    return seconds
-
-
 @dataclass(frozen=True)
 class DropIn:
     """The one configuration file that is ours."""

@@ -10,6 +10,7 @@ import json
 import pytest
 import yaml
 
+from ansible_collections.virt.san.plugins.module_utils._apply import facts
 from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.modules import lun_facts
@@ -35,7 +36,7 @@ def host(request, tmp_path_factory):
 
 
 def ask(host, **options):
-    outcome = lun_facts.gather(host, {**DEFAULTS, **options})
+    outcome = lun_facts.gather_facts(host, {**DEFAULTS, **options})
     assert not outcome.changed
     return outcome.facts["ansible_facts"]["san"], outcome.warnings
 
@@ -57,7 +58,7 @@ def test_all_there_is(host):
 
 
 def test_hbas_alone_ask_no_daemon(host, monkeypatch):
-    monkeypatch.setattr(lun_facts, "read_san", None)
+    monkeypatch.setattr(facts, "read_san", None)
     san, _warnings = ask(host, gather_subset=["hbas", "iscsi"])
     assert sorted(san) == ["hbas", "iscsi"]
 
@@ -66,7 +67,7 @@ def test_lvm_without_tools_is_null_and_a_warning(host, monkeypatch):
     def broken(*_arguments):
         raise InputError("pvs: no answer within 30 s")
 
-    monkeypatch.setattr(lun_facts.lvm, "read_lvm", broken)
+    monkeypatch.setattr(facts.lvm, "read_lvm", broken)
     san, warnings = ask(host, gather_subset=["lvm"])
     assert san == {"lvm": None}
     assert warnings == ("facts of LVM are missing: pvs: no answer within 30 s",)

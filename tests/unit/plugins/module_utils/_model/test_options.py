@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._plan import rescan_options as room
+from ansible_collections.virt.san.plugins.module_utils._model import options as room
 
 NAA = "6001405b2b3c4d5e6f708192a3b4c5d6"
 IQN = "iqn.2026-01.test:array"
@@ -75,7 +75,7 @@ def test_times_that_cannot_be(seconds: float) -> None:
 def test_times() -> None:
     assert room.parse_seconds(0) == 0
     assert room.parse_deadline(0.5) == 0.5
-    with pytest.raises(ValueError, match="no time to scan"):
+    with pytest.raises(ValueError, match="no time for it"):
         room.parse_deadline(0)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people write into the options of a rescan, in the model's terms. Pure; ValueError says what would be right."""
+"""What people write into options, in the model's terms. Pure; ValueError says what would be right."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def parse_seconds(value: float) -> float:
 def parse_deadline(value: float) -> float:
     """Return a time within which something must be done, in seconds."""
     if parse_seconds(value) == 0:
-        raise ValueError("0 seconds leave no time to scan")
+        raise ValueError("0 seconds leave no time for it")
     return value
 
 
@@ -98,3 +98,10 @@ def parse_count(value: int) -> int:
     if value < 0:
         raise ValueError(f"{value} cannot be counted: give 0 or more")
     return value
+
+
+def parse_path_count(count: int) -> int:
+    """Return a number of paths to expect of a multipath device."""
+    if count < 1:
+        raise ValueError(f"{count} is not a number of paths to expect: at least 1")
+    return count
