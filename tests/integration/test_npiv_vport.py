@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Virtual HBAs on real kernels: a guest's own LUN through its own WWPN, and all that a fabric may say against it.
 
-The tests tell one story and build on each other: each run of Ansible costs half a minute on an emulated machine.
+The tests tell one story and build on each other: each run of Ansible costs half a minute on an emulated machine. Those
+marked `full` leave things as they found them, so that the story is the same without them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pytest
 
 from .conftest import HOSTS, Ansible, Lab, Run
 
-pytestmark = [pytest.mark.lab, pytest.mark.full]
+pytestmark = pytest.mark.lab
 
 NAME = "guest-{{ inventory_hostname }}"
 FABRIC_A = "0000:00:05.0"
@@ -104,6 +105,7 @@ def test_facts_show_both_ways(ansible: Ansible, names: Names) -> None:
         assert (parent["online"], child["online"], child["npiv"]["capable"]) == (True, True, False)
 
 
+@pytest.mark.full
 def test_on_another_hba_it_is_said_and_moved_only_when_asked(lab: Lab, ansible: Ansible, names: Names) -> None:
     before = lab.devices("kvm2")
     options: dict[str, Any] = {"name": NAME, "parent": FABRIC_B}
@@ -118,6 +120,7 @@ def test_on_another_hba_it_is_said_and_moved_only_when_asked(lab: Lab, ansible: 
     assert run["kvm2"]["vhba"]["parent_pci_address"] == FABRIC_A
 
 
+@pytest.mark.full
 def test_deleted_behind_our_back(lab: Lab, ansible: Ansible, names: Names, luns: dict[str, str]) -> None:
     delete = "for v in /sys/class/fc_vports/*; do echo 1 > $v/vport_delete; done; sleep 2; ls /sys/class/fc_vports"
     assert lab.ssh("kvm2", delete) == ""
@@ -125,6 +128,7 @@ def test_deleted_behind_our_back(lab: Lab, ansible: Ansible, names: Names, luns:
     assert (run["changed"], run["wwpn"]) == (True, names["kvm2"]["wwpn"])
 
 
+@pytest.mark.full
 def test_names_that_cannot_work(lab: Lab, ansible: Ansible, names: Names) -> None:
     before = lab.devices("kvm1")
     own = lab.ssh("kvm1", "cat /sys/class/fc_host/host0/port_name").removeprefix("0x")
@@ -139,6 +143,7 @@ def test_names_that_cannot_work(lab: Lab, ansible: Ansible, names: Names) -> Non
     assert lab.devices("kvm1") == before
 
 
+@pytest.mark.full
 def test_a_wwpn_of_another_host(lab: Lab, ansible: Ansible, names: Names) -> None:
     """The fabric keeps the first one; libfc tries on and on."""
     run = vport(ansible, "kvm2", fails=True, name="guest-kvm1", timeout=3)["kvm2"]
@@ -151,6 +156,7 @@ def test_a_wwpn_of_another_host(lab: Lab, ansible: Ansible, names: Names) -> Non
     assert lab.ssh("kvm2", VPORTS) == f"0x{names['kvm2']['wwpn']}"
 
 
+@pytest.mark.full
 def test_the_fabric_has_no_room(lab: Lab, ansible: Ansible) -> None:
     lab("fault", "vport-limit", "1", "--port", "kvm2:a")
     run = vport(ansible, "kvm2", fails=True, name="second", timeout=3)["kvm2"]
@@ -160,6 +166,7 @@ def test_the_fabric_has_no_room(lab: Lab, ansible: Ansible) -> None:
     assert (run["changed"], run["vhba"]["state"]) == (False, "Active")
 
 
+@pytest.mark.full
 def test_turned_down_then_let_in(lab: Lab, ansible: Ansible) -> None:
     vport(ansible, "kvm2", name="second", state="absent")
     lab("fault", "reject-logins", "on", "--port", "kvm2:a", "--kind", "fdisc", "--count", "2")
@@ -168,6 +175,7 @@ def test_turned_down_then_let_in(lab: Lab, ansible: Ansible) -> None:
     assert vport(ansible, "kvm2", name="second", state="absent")["kvm2"]["changed"]
 
 
+@pytest.mark.full
 def test_a_fabric_without_npiv(lab: Lab, ansible: Ansible) -> None:
     vport(ansible, "kvm2", state="absent")
     lab("fault", "npiv", "off", "a")
