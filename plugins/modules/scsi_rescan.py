@@ -21,7 +21,7 @@ description:
     reported. A path behind which the array has put B(another) unit is an error, never merged.
   - A LUN number is not an identity. If a number means more than one unit on the host, or one that is in
     use and was not provisioned before, the module stops and lists the candidates.
-  - It needs nothing but Python on the host. Where pyudev is installed, waiting is woken by events.
+  - It needs nothing but Python on the host. Waiting is woken by the events of udev.
   - After growing a LUN, use M(virt.san.multipath_devices) to pass the new size on to its multipath device.
 extends_documentation_fragment:
   - virt.san.attributes
