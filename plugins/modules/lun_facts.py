@@ -17,8 +17,9 @@ description:
   - Paths are put together by what the device-mapper says, and otherwise by WWID as udev found it. Units that claim
     one WWID but differ in vendor, serial number or size are never merged; each says so in
     RV(ansible_facts.san.luns[].problem).
-  - It reads sysfs, C(/proc) and udev's database, asks multipathd once and C(dmsetup) once. No device is opened and
-    nothing is sent to a LUN, so that it also answers while LUNs hang. It needs nothing but Python on the host.
+  - It reads sysfs, C(/proc) and udev's database, asks multipathd once and, as root, device-mapper for the open counts.
+    No device is opened and nothing is sent to a LUN, so that it also answers while LUNs hang. It needs nothing but
+    Python on the host.
   - What only I/O could tell is not claimed. A LUN that the array has unmapped or replaced may look as before; run
     M(virt.san.scsi_rescan) to notice.
 extends_documentation_fragment:

@@ -45,7 +45,7 @@ def bundle() -> bytes:
     core = Path(ansible.__file__).parent
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name in ("__init__.py", "release.py", "module_utils"):
+        for name in ("__init__.py", "_vendor", "release.py", "module_utils"):
             archive.add(core / name, f"ansible/{name}", filter=_no_caches)
         archive.add(ROOT / "plugins", "ansible_collections/virt/san/plugins", filter=_no_caches)
         archive.add(Path(__file__).with_name("on_machine.py"), "on_machine.py")

@@ -10,11 +10,13 @@ stand in for a real machine in tests, and so that the same code runs at boot wit
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -49,6 +51,13 @@ class Completed:
 
 Runner = Callable[[Sequence[str], float, "str | None"], Completed]
 """(argv, deadline in seconds, standard input) -> Completed. Raises CommandError at the deadline."""
+
+
+Ask = Callable[[int, bytes], bytes]
+"""(ioctl request, its structure) -> the structure as the kernel returned it. Raises OSError."""
+
+Control = Callable[[str], "AbstractContextManager[Ask]"]
+"""Opens a driver's control node for as long as the context lasts. Raises OSError."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +95,30 @@ def run_command(argv: Sequence[str], deadline: float, stdin: str | None = None) 
     return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
 
 
+@contextmanager
+def open_control(path: str) -> Iterator[Ask]:
+    """Open a driver's control node (/dev/mapper/control, never a device)."""
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        yield lambda request, data: fcntl.ioctl(fd, request, data)
+    finally:
+        os.close(fd)
+
+
 class Host:
     """Reads, writes and runs on one machine. Paths are absolute as seen on that machine."""
 
-    def __init__(self, root: str = "/", runner: Runner = run_command, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        root: str = "/",
+        runner: Runner = run_command,
+        clock: Clock | None = None,
+        control: Control = open_control,
+    ) -> None:
         self.root = root.rstrip("/")
         self.clock = clock or Clock()
         self._runner = runner
+        self._control = control
 
     def path(self, path: str) -> str:
         """Return where `path` really lies (under the root of a recorded tree in tests)."""
@@ -202,6 +228,12 @@ class Host:
         except FileNotFoundError:
             return
         _sync_folder(os.path.dirname(self.root + path))
+
+    # Asking drivers.
+
+    def control(self, path: str) -> AbstractContextManager[Ask]:
+        """Open a driver's control node; use it with `with`. Raises OSError."""
+        return self._control(self.root + path)
 
     # Running.
 

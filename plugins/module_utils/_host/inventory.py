@@ -113,10 +113,10 @@ def _read_paths(
 ) -> list[SeenPath]:
     """Read every SCSI disk."""
     initiators = {hba.number: hba.initiator for hba in fabric.hbas}
-    places: dict[str, str] = {}
+    carriers: dict[str, tuple[str, str | None]] = {}
     found = []
     for device in devices.values():
-        address = scsi.parse_address(device.link, places) if device.name.startswith(SCSI_DISK) else None
+        address = scsi.parse_address(device.link, carriers) if device.name.startswith(SCSI_DISK) else None
         if address is None:
             continue
         seen = _read_path(host, device, address, fabric, initiators.get(address.hctl.host), checkers.get(device.name))

@@ -28,7 +28,6 @@ from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import
 _COLUMNS = "pv_uuid,pv_name,vg_uuid,vg_name,pv_missing,pv_duplicate"
 _ARGV = ["lvm", "pvs", "--all", "--reportformat", "json", "-o", _COLUMNS]
 SAN_TRANSPORTS = ("fc", "fcoe", "iscsi", "srp")
-DMSETUP_DEADLINE = 20.0
 
 
 class _Machine(NamedTuple):
@@ -187,7 +186,7 @@ def _with_active(
     volumes = {name: device for name, device in machine.dm_devices.items() if device.uuid.startswith(LVM)}
     if not volumes:
         return groups, ()
-    counts = dm.open_counts(host, DMSETUP_DEADLINE)
+    counts = dm.open_counts(host, (device.dev_t for device in volumes.values()))
     told = _told_holders(host, machine)
     active: dict[str, list[ActiveLv]] = {}
     for name, device in volumes.items():

@@ -82,18 +82,22 @@ class ScsiHost(NamedTuple):
         return port.group(1) if port else None
 
 
-def parse_address(link: str, names: dict[str, str] | None = None) -> Address | None:
+def parse_address(link: str, carriers: dict[str, tuple[str, str | None]] | None = None) -> Address | None:
     """Return the address in the sysfs link of a disk (".../3:0:1:27/block/sdb"); None for other devices.
 
-    `names` keeps one copy of what many links share, where many are read.
+    `carriers` remembers what a place above devices says, for the many devices that share it.
     """
     head, _block, _name = link.rpartition("/block/")
     place, _slash, last = head.rpartition("/")
     hctl = parse_hctl(last)
     if hctl is None:
         return None
-    place = place if names is None else names.setdefault(place, place)
-    return Address(hctl, transport_of(place + "/"), _carrier(place + "/"))
+    known = None if carriers is None else carriers.get(place)
+    if known is None:
+        known = transport_of(place + "/"), _carrier(place + "/")
+        if carriers is not None:
+            carriers[place] = known
+    return Address(hctl, *known)
 
 
 def transport_of(place: str) -> str:

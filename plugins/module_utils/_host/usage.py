@@ -18,9 +18,6 @@ from ansible_collections.virt.san.plugins.module_utils._host import block, dm, m
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.block import MultipathMap, Path, Use
 
-DMSETUP_DEADLINE = 20.0
-"""Seconds; the open counts of thousands of maps take well under one."""
-
 PVS_ONLINE = "/run/lvm/pvs_online"
 BTRFS = "/sys/fs/btrfs"
 
@@ -73,13 +70,11 @@ def read_evidence(
 
 
 def _open_counts(host: Host, dm_devices: Mapping[str, dm.DmDevice]) -> tuple[dict[str, int], list[str]]:
-    """Return the open counts; without dmsetup, or without root, there are none and that is no failure."""
+    """Return the open counts; without root there are none, and that is no failure."""
     if not dm_devices or not host.is_root():
         return {}, []
     try:
-        return dm.open_counts(host, DMSETUP_DEADLINE), []
-    except UnavailableError:
-        return {}, []
+        return dm.open_counts(host, (device.dev_t for device in dm_devices.values())), []
     except SanError as error:
         return {}, [f"open counts of maps are not known, usage may be incomplete: {error.message}"]
 

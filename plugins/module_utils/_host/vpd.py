@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from ansible_collections.virt.san.plugins.module_utils._model.block import Designator
@@ -48,6 +49,7 @@ def parse_serial(data: bytes | None) -> str | None:
     return _text(body) or None
 
 
+@lru_cache(maxsize=1024)  # all paths of a unit have the same page
 def parse_designators(data: bytes | None) -> tuple[Designator, ...]:
     """Return the designators of the logical unit in VPD page 83, in the device's order."""
     body = _body(data, 0x83)

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._host.host import Completed, Host
+from ansible_collections.virt.san.tests.unit.support.fake_dm import counts_of, fake_dm
 from ansible_collections.virt.san.tests.unit.support.fake_multipathd import FakeMultipathd
 
 RECORDS = Path(__file__).resolve().parents[1] / "fixtures/hosts"
+OPEN_COUNTS = "dmsetup info -c --noheadings --separator : -o major,minor,open"
 Tree = dict[str, Any]
 
 
@@ -58,6 +60,11 @@ def runner(commands: Mapping[str, Any]) -> Callable[[Sequence[str], float, str |
     return run
 
 
+def recorded_counts(commands: Mapping[str, Any]) -> dict[str, int]:
+    """Return the open counts of device-mapper's devices when the machine was recorded, by major:minor."""
+    return counts_of(commands[OPEN_COUNTS]["stdout"])
+
+
 class RecordedHost(Host):
     """A recorded tree holds no device nodes: a node's number comes from sysfs, by the name it had."""
 
@@ -77,4 +84,4 @@ def recorded(
     write_tree(tree, root)
     replies = {command: [reply] * 9 for command, reply in told["multipathd"].items()}
     with FakeMultipathd(root, replies) if replies else nullcontext():
-        yield host_class(str(root), runner(told["commands"]))
+        yield host_class(str(root), runner(told["commands"]), control=fake_dm(recorded_counts(told["commands"])))

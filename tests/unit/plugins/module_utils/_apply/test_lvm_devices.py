@@ -13,14 +13,16 @@ import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._apply.lvm_devices import Report, ensure_absent, ensure_present
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, InUseError, UnavailableError
-from ansible_collections.virt.san.plugins.module_utils._host.host import Clock, Host
+from ansible_collections.virt.san.plugins.module_utils._host.host import Clock, Completed, Host
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_conf import DEVICES, LOCAL_CONF
+from ansible_collections.virt.san.tests.unit.support.fake_dm import fake_dm
 from ansible_collections.virt.san.tests.unit.support.lvm import FakeLvm, row
 from ansible_collections.virt.san.tests.unit.support.recorded import (
     FakeMultipathd,
     RecordedHost,
     read_commands,
     read_tree,
+    recorded_counts,
     runner,
     write_tree,
 )
@@ -39,6 +41,7 @@ class Lab:
     host: Host
     lvm: FakeLvm
     root: Path
+    counts: dict[str, int]
 
     def conf(self) -> str:
         file = self.root / LOCAL_CONF.lstrip("/")
@@ -70,7 +73,8 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
     lvm = FakeLvm(tmp_path, list(ROWS), rest, newer=request.param == "debian13-fc", on_deactivate=gone(tmp_path))
     replies = {command: [reply] * 99 for command, reply in told["multipathd"].items()}
     with FakeMultipathd(tmp_path, replies):
-        made = Lab(RecordedHost(str(tmp_path), lvm, still_clock()), lvm, tmp_path)
+        counts = recorded_counts(told["commands"])
+        made = Lab(RecordedHost(str(tmp_path), lvm, still_clock(), fake_dm(counts)), lvm, tmp_path, counts)
         made.write(LOCAL_CONF, USERS_OWN)
         yield made
 
@@ -178,13 +182,7 @@ def test_an_open_volume_is_refused_before_anything_is_written(lab: Lab) -> None:
 
 
 def test_an_opening_nobody_answers_for_is_waited_for_and_refused(lab: Lab) -> None:
-    rest = lab.lvm.rest
-
-    def opened(argv, deadline, stdin=None):
-        done = rest(argv, deadline, stdin)
-        return type(done)(done.argv, done.code, done.stdout.replace("253:6:0", "253:6:1"), done.stderr)
-
-    lab.lvm.rest = opened
+    lab.counts["253:6"] = 1
     with pytest.raises(InUseError, match="by whom is not known"):
         lab.present()
     assert lab.host.clock.monotonic() >= 5
@@ -273,9 +271,7 @@ def test_the_initramfs_is_updated_along(lab: Lab) -> None:
         if argv[0] == "update-initramfs":
             updates.append(list(argv))
             lab.write("/boot/initrd.img-6.1.0", "new")
-            return rest(
-                ["dmsetup", "info", "-c", "--noheadings", "--separator", ":", "-o", "major,minor,open"], 1, None
-            )
+            return Completed(tuple(argv), 0, "", "")
         return rest(argv, deadline, stdin)
 
     lab.lvm.rest = update

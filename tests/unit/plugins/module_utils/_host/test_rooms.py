@@ -24,6 +24,7 @@ from ansible_collections.virt.san.plugins.module_utils._host import (
 )
 from ansible_collections.virt.san.plugins.module_utils._host.host import Completed, Host
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
+from ansible_collections.virt.san.tests.unit.support.fake_dm import fake_dm
 
 
 def put(root, path, content):
@@ -121,7 +122,8 @@ class TestDm:
         assert dm.volume_group(name) == group
 
     def test_open_counts(self):
-        assert dm.parse_open_counts("253:0:1\n 253:11:0\nNo devices found\n") == {"253:0": 1, "253:11": 0}
+        host = Host(control=fake_dm({"253:0": 1, "253:300": 0}))
+        assert dm.open_counts(host, ["253:0", "253:300", "253:7"]) == {"253:0": 1, "253:300": 0}
 
     def test_partition_maps(self):
         device = dm.DmDevice("dm-4", "db01-part1", "part1-mpath-36001", "253:4")

@@ -8,9 +8,10 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._host import block, dm, udev, usage
-from ansible_collections.virt.san.plugins.module_utils._host.host import Completed, Host
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.block import Path
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid
+from ansible_collections.virt.san.tests.unit.support.fake_dm import fake_dm
 
 WWID = Wwid("36001405" + "1" * 25)
 SWAPS = "Filename\tType\tSize\tUsed\tPriority\n"
@@ -21,7 +22,7 @@ class Machine:
 
     def __init__(self, root):
         self.root = root
-        self.counts = ""
+        self.counts = {}
         self.minor = 0
         for name in ("sda", "sdb"):
             self.device(name, f"devices/pci0000:00/host1/target1:0:0/1:0:0:{ord(name[-1])}/block/{name}")
@@ -57,7 +58,7 @@ class Machine:
         path.write_text(f"{path.read_text()}30 1 {number} / {point} rw - ext4 {source} rw\n")
 
     def uses(self, record="", mapped=True):
-        host = Host(str(self.root), lambda argv, _deadline, _stdin=None: Completed(tuple(argv), 0, self.counts, ""))
+        host = Host(str(self.root), control=fake_dm(self.counts))
         devices = block.read_devices(host)
         dm_devices = dm.read_dm_devices(host, devices)
         evidence = usage.read_evidence(host, devices, dm_devices, block.read_holders(host, devices))
@@ -181,7 +182,7 @@ def test_an_active_use_speaks_for_the_signature(machine):
 
 
 def test_the_open_count_is_the_last_word(machine):
-    machine.counts = "8:3:1\n"
+    machine.counts = {"8:3": 1}
     assert machine.uses() == [("open", "db01", "1 x open, by whom is not known", True)]
     machine.mount("8:3", "/srv")
     assert machine.uses() == [("mount", "db01", "/srv", True)]
@@ -189,12 +190,12 @@ def test_the_open_count_is_the_last_word(machine):
 
 def test_partition_maps_explain_an_open_count(machine):
     machine.dm("dm-1", "db01-part1", f"part1-mpath-{WWID}", "dm-0")
-    machine.counts = "8:3:1\n"
+    machine.counts = {"8:3": 1}
     assert machine.uses() == [("partition", "db01", "db01-part1", False)]
-    machine.counts = "8:3:2\n"
+    machine.counts = {"8:3": 2}
     assert ("open", "db01", "1 x open, by whom is not known", True) in machine.uses()
 
 
 def test_a_signature_does_not_explain_an_open_count(machine):
-    machine.counts = "8:3:1\n"
+    machine.counts = {"8:3": 1}
     assert [kind for kind, *_rest in machine.uses("E:ID_FS_TYPE=LVM2_member\n")] == ["lvm_pv", "open"]
