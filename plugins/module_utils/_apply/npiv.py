@@ -122,6 +122,7 @@ def _create(host: Host, step: CreateVport, seen: Seen) -> None:
     """Write once. What the kernel did not take as a whole has failed; nothing is repeated."""
     if step.parent_wwpn != kernel_wwn(host.read(f"{fc.HOSTS}/{step.parent}/port_name")):
         raise NotFoundError(f"{step.parent} is no longer the HBA {step.parent_wwpn}")
+    _refuse_hung(host, step.parent)
     code = _write(host, step.parent, npiv.create_write(host, step.parent, f"{step.wwpn}:{step.wwnn}"), CREATE_DEADLINE)
     if code:
         raise CommandError(npiv.why_not_created(code, _driver(seen, step.parent)), errno=code, hba=step.parent)
@@ -134,17 +135,21 @@ def _create(host: Host, step: CreateVport, seen: Seen) -> None:
 def _write(host: Host, parent: str, write: Write, deadline: float) -> int:
     """Write in a child, and return the kernel's errno. Raises CommandError where it does not answer in time."""
     job = npiv.JOB.format(parent)
-    for pid in children.left_behind(host, [job]).values():
+    result = children.write_all(host, {job: [write]}, deadline)[job]
+    if result.stuck is not None:
+        raise CommandError(_late(result, deadline), hba=parent, pid=result.pid)
+    return result.done[0].errno
+
+
+def _refuse_hung(host: Host, parent: str) -> None:
+    """Raise UnavailableError where a write of an earlier run is still in the kernel."""
+    for pid in children.left_behind(host, [npiv.JOB.format(parent)]).values():
         raise UnavailableError(
             f"{parent} hangs: process {pid} of an earlier run, which was to create or delete a vport, has not come "
             "back from the kernel yet. Another one would hang behind it: see dmesg, and wait or restart the host",
             hba=parent,
             pid=pid,
         )
-    result = children.write_all(host, {job: [write]}, deadline)[job]
-    if result.stuck is not None:
-        raise CommandError(_late(result, deadline), hba=parent, pid=result.pid)
-    return result.done[0].errno
 
 
 def _late(result: ChildResult, deadline: float) -> str:
@@ -237,6 +242,7 @@ def read_login(host: Host, vport: str, child: str | None) -> Login:
 def _delete(host: Host, step: DeleteVport, seen: Seen, timeout: float) -> None:
     """Delete a vport whose devices are gone, and see that it and its SCSI host are."""
     names = f"{step.wwpn}:{step.wwnn}"
+    _refuse_hung(host, step.parent)
 
     def attempt() -> int:
         if npiv.find_vport(host, step.wwpn, step.parent) is None:
