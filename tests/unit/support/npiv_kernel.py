@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._host.host import Clock, Host, Runner
 from ansible_collections.virt.san.tests.unit.support.recorded import RecordedHost, Tree, recorded
@@ -43,10 +44,10 @@ class KernelHost(RecordedHost):
 
     behaviour: Behaviour
 
-    def __init__(self, root: str, runner: Runner) -> None:
+    def __init__(self, root: str, runner: Runner, **recorded_parts: Any) -> None:
         self.now = 1000.0
         self.behaviour = Behaviour()
-        super().__init__(root, runner, Clock(lambda: self.now, self._sleep))
+        super().__init__(root, runner, Clock(lambda: self.now, self._sleep), **recorded_parts)
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds
