@@ -572,6 +572,50 @@ ansible_facts:
                           not active.
                       type: bool
                       returned: always
+        suspects:
+          description:
+            - Paths of the returned LUNs that may lead nowhere, by what is known without asking them. That proves
+              nothing; O(virt.san.scsi_device#module:probe) asks the target.
+          type: list
+          elements: dict
+          returned: when V(luns) is gathered
+          contains:
+            device:
+              description: Kernel name.
+              type: str
+              returned: always
+              sample: sdb
+            hctl:
+              description: SCSI address.
+              type: str
+              returned: always
+              sample: "2:0:0:27"
+            lun:
+              description: LUN number as the array counts.
+              type: int
+              returned: always
+              sample: 27
+            hba:
+              description: Its SCSI host.
+              type: str
+              returned: always
+              sample: host2
+            target:
+              description: WWPN or IQN of the target port.
+              type: str
+              returned: always
+              sample: 500140500a000001
+            wwid:
+              description: The LUN it is a path of; V(null) if that has no identity.
+              type: str
+              returned: always
+              sample: 36001405b2b3c4d5e6f708192a3b4c5d6
+            reasons:
+              description: Why it is suspected.
+              type: list
+              elements: str
+              returned: always
+              sample: ["its state is transport-offline", "multipathd's checker says faulty"]
         multipath:
           description: Multipathing on the host.
           type: dict
@@ -766,6 +810,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.fabric import TRAN
 from ansible_collections.virt.san.plugins.module_utils._model.ids import parse_size, parse_wwid
 from ansible_collections.virt.san.plugins.module_utils._plan.rescan_options import parse_hba, parse_lun, parse_port
 from ansible_collections.virt.san.plugins.module_utils._plan.select import Filters, select_hbas, select_units
+from ansible_collections.virt.san.plugins.module_utils._plan.suspect import suspects
 
 SUBSETS = ("hbas", "luns", "iscsi", "lvm")
 
@@ -810,7 +855,9 @@ def gather(host: Host, options: Mapping[str, Any]) -> Outcome:
     if "hbas" in subset:
         facts["hbas"] = [hba.to_dict() for hba in chosen]
     if "luns" in subset:
-        facts["luns"] = [unit.to_dict() for unit in select_units(san.luns, san.hbas, filters)]
+        units = select_units(san.luns, san.hbas, filters)
+        facts["luns"] = [unit.to_dict() for unit in units]
+        facts["suspects"] = [one.to_dict() for one in suspects(san, units)]
         facts["multipath"] = {"running": san.multipath_running, "maps": sum(unit.map is not None for unit in san.luns)}
     if "iscsi" in subset:
         sessions = [session.to_dict() for session in san.sessions]

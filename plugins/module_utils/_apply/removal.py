@@ -179,7 +179,7 @@ def _still_open(path: Going, units: Iterable[LogicalUnit], openers: Mapping[str,
         now = next((one for one in unit.paths if one.hctl == path.hctl), None)
         if now is None:
             continue
-        if (now.device, now.wwid) != (path.device, path.wwid):
+        if now.device != path.device or now.wwid not in (path.wwid, path.now):
             raise IdentityError(f"{path} is {now.device} with WWID {now.wwid} meanwhile, not {path.wwid}")
         final = [str(use) for use in holding(unit) if use.kind != "open" and _is_of(use.device, now.device)]
         if unit.map is not None and now.device in unit.map.slaves:
@@ -219,7 +219,7 @@ def verify_gone(host: Host, wwids: Iterable[Wwid], timeout: float) -> None:
 def _traces(host: Host, wwids: frozenset[Wwid]) -> list[str]:
     devices = dm.read_dm_devices(host, read_devices(host)).values()
     maps = [f"/dev/mapper/{device.name}" for device in devices if _belongs(device, wwids)]
-    names = {f"dm-uuid-mpath-{wwid}" for wwid in wwids} | {f"scsi-{wwid}" for wwid in wwids}
+    names = {name for wwid in wwids for name in (f"dm-uuid-mpath-{wwid}", f"scsi-{wwid}", f"wwn-0x{wwid[1:]}")}
     links = [f"{BY_ID}/{name}" for name in host.entries(BY_ID) if name.partition("-part")[0] in names]
     paths = [
         path.device

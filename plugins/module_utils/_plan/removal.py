@@ -30,9 +30,9 @@ from ansible_collections.virt.san.plugins.module_utils._plan.identity import Rem
 from ansible_collections.virt.san.plugins.module_utils._plan.multipath_steps import FlushMap, ForgetWwid, WriteDropIn
 from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import (
     DeletePaths,
+    Going,
     TakeOut,
     UnlistDevice,
-    going,
 )
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
 
@@ -199,7 +199,9 @@ def _steps(seen: Seen, units: tuple[Leaving, ...]) -> Iterable[Step]:
     for one in units:
         for name in _listed(seen, one) if one.wwid else ():
             yield UnlistDevice(one.wwid or Wwid(""), name)
-    paths = tuple(going(path) for one in units for path in one.gone)
+    became = {one.path.hctl: one.new for one in seen.remapped}
+    gone = [path for one in units for path in one.gone]
+    paths = tuple(Going(path.device, path.hctl, path.wwid, became.get(path.hctl)) for path in gone)
     if paths:
         yield DeletePaths(paths)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.virt.san.plugins.module_utils._model.block import Path
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid
 
 
@@ -20,13 +19,11 @@ class Going:
     hctl: Hctl
     wwid: Wwid | None
     """Identity by udev's record, as in the model."""
+    now: Wwid | None = None
+    """The unit the array has put behind it since; udev may come to know."""
 
     def __str__(self) -> str:
         return f"{self.device or 'a device without disk'} ({self.hctl})"
-
-
-def going(path: Path) -> Going:
-    return Going(path.device, path.hctl, path.wwid)
 
 
 @dataclass(frozen=True)
