@@ -113,18 +113,19 @@ def test_a_lun_that_has_shrunk(lab: Lab, ansible: Ansible, wwids: dict[str, str]
 # In use
 
 
+QUIET = ">/dev/null 2>&1 </dev/null & echo $! > /run/holder.pid; sleep 10"
+LET_GO = "kill $(cat /run/holder.pid); sleep 2"
+MOUNT = f"mkfs.ext4 -q -F {{0}}; unshare -m sh -c 'mount {{0}} /mnt && exec sleep 3000' {QUIET}"
+GROUP = "vgcreate -qq vgx {0} && lvcreate -qq -y -W n -l1 -n lv vgx"
+DISK = "-blockdev host_device,node-name=d,filename={0}"
+GUEST = f"qemu-system-x86_64 -name guest=web1 -display none -S -M none {DISK} {QUIET}"
 IN_USE = {
-    "data": ("mkfs.ext4 -q -F {0} && unshare -m --propagation private sh -c 'mount {0} /mnt && exec sleep 3000' "
-             ">/dev/null 2>&1 </dev/null & sleep 5", "kill $(pgrep -x sleep)", "/mnt"),
-    "vg": ("vgcreate -qq vgx {0} && lvcreate -qq -y -W n -l1 -n lv vgx", "vgchange -qq -an vgx", "vgx"),
-    "swap": ("mkswap -q {0} && swapon {0}", "swapoff {0}", "swap"),
-    "guest": (
-        "(exec qemu-system-x86_64 -name guest=web1 -display none -S -machine none -nodefaults -drive "
-        "file={0},format=raw,if=none,id=d >/dev/null 2>&1 </dev/null & echo $! > /run/guest.pid); sleep 20",
-        "kill $(cat /run/guest.pid); sleep 2",
-        "web1",
-    ),
-}  # fmt: skip
+    "data": (MOUNT, LET_GO, "/mnt"),
+    "vg": (GROUP, "vgchange -qq -an vgx", "vgx"),
+    "swap": ("mkswap {0} && swapon {0}", "swapoff {0}", "swap"),
+    "guest": (GUEST, LET_GO, "web1"),
+}
+"""What takes a LUN into use, what ends that, and who is named as its holder."""
 
 
 @pytest.mark.parametrize("name", IN_USE)
