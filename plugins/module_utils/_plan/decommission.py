@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which logical units are to leave all hosts, and may the storage team unmap them? Pure: works on what hosts returned."""
+"""Which logical units are to leave all hosts, and may they be unmapped? Pure: works on what the hosts returned."""
 
 from __future__ import annotations
 
@@ -38,12 +38,7 @@ def resolve_luns(
     WWID counts even where no host has the device any more.
     """
     found = Resolution()
-    wanted: dict[str, str] = {}
-    for text in wwids:
-        try:
-            wanted[parse_wwid(text)] = ""
-        except ValueError as wrong:
-            found.problems.append(str(wrong))
+    wanted = dict.fromkeys((_wwid(text) for text in wwids), "")
     for name in names:
         meant = _named(views, name, aliases)
         if len(meant) == 1:
@@ -74,6 +69,7 @@ def _named(views: Mapping[str, Sequence[Unit]], name: str, aliases: Mapping[Any,
 
 
 def _wwid(text: str) -> str:
+    """Return a WWID in udev's form. What is none stays as it is: the module says so where it is used."""
     try:
         return parse_wwid(text)
     except ValueError:

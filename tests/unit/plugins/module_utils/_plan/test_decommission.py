@@ -31,9 +31,8 @@ def test_a_name_by_the_aliases_of_provision() -> None:
 
 def test_a_name_must_mean_one_unit() -> None:
     found = resolve_luns({"kvm1": [seen(ONE, "x")], "kvm2": [seen(TWO, "x")]}, ["zz"], ["x", "y"], {})
-    assert found.titles == {}
-    wrong, several, unknown = found.problems
-    assert "'zz' is not a WWID" in wrong
+    assert list(found.titles) == ["zz"], "the module refuses it, on every host"
+    several, unknown = found.problems
     assert f"{ONE} (kvm1), {TWO} (kvm2)" in several
     assert "y is not the name" in unknown
 
