@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._errors import AmbiguousError, NotFoundError
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path, San
-from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid, decode_lun
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, decode_lun
 from ansible_collections.virt.san.plugins.module_utils._plan.guard import label, paths_of, refuse_rivals, seen
 from ansible_collections.virt.san.plugins.module_utils._plan.identity import Remapped
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import Leaving, Seen
@@ -44,9 +44,10 @@ def find(san: San, named: Named) -> LogicalUnit | None:
     InputError for an HBA that this host does not have.
     """
     if named.wwid is not None:
-        known = tuple(unit for unit in san.luns if unit.is_known_as((named.wwid,)))
+        known = tuple(unit for unit in san.luns if unit.is_known_as((named.wwid,)) and unit.wwid is not None)
         refuse_rivals(named.wwid, known)
-        return known[0] if known else None
+        doubtful = tuple(unit for unit in san.luns if unit.wwid is None and _was(unit, named.wwid))
+        return _together(named.wwid, (*known, *doubtful))
     if named.device is not None:
         units = select_units(san.luns, san.hbas, Filters(devices=(named.disk,))) if named.disk else ()
     else:
@@ -56,7 +57,31 @@ def find(san: San, named: Named) -> LogicalUnit | None:
     if len(units) > 1:
         told = "; ".join(f"{label(unit)} ({paths_of(unit)})" for unit in units)
         raise AmbiguousError(f"{named} is more than one logical unit: {told}. Name it by its WWID", wwids=_wwids(units))
-    return units[0] if units else None
+    old = next((path.wwid for unit in units for path in unit.paths if unit.wwid is None), None)
+    others = tuple(unit for unit in san.luns if old and unit.wwid is None and _was(unit, old) and unit not in units)
+    return _together(old, (*units, *others))
+
+
+def _was(unit: LogicalUnit, wwid: Wwid) -> bool:
+    """Tell whether udev knows the paths of a unit by this WWID, or the unit itself says that it is its own."""
+    return unit.is_known_as((wwid,)) or any(path.wwid == wwid for path in unit.paths)
+
+
+def _together(wwid: Wwid | None, units: Sequence[LogicalUnit]) -> LogicalUnit | None:
+    """Return the paths of a unit that were told apart, since they do not agree on who they are, as one unit again.
+
+    The one with the map, if there is one, speaks for them.
+    """
+    if not units:
+        return None
+    first = min(units, key=lambda unit: unit.map is None)
+    paths = sorted((path for unit in units for path in unit.paths), key=lambda path: path.hctl)
+    return replace(
+        first,
+        wwid=first.wwid or wwid,
+        paths=tuple(paths),
+        uses=tuple(dict.fromkeys(use for unit in units for use in unit.uses)),
+    )
 
 
 def _wwids(units: Iterable[LogicalUnit]) -> list[Wwid | None]:
@@ -76,12 +101,15 @@ def require(san: San, named: Named) -> LogicalUnit:
 
 
 def same_unit(san: San, unit: LogicalUnit) -> LogicalUnit | None:
-    """Return a unit as it is now, by its map or its paths: what else there is of its identity is another question."""
+    """Return a unit as it is now, by its map and its paths: what else there is of its identity is another question."""
     addresses = {path.hctl for path in unit.paths}
-    for now in san.luns:
-        if unit.map is not None and now.map is not None and now.map.dm == unit.map.dm and now.map.wwid == unit.map.wwid:
-            return now
-    return next((now for now in san.luns if addresses & {path.hctl for path in now.paths}), None)
+    parts = [
+        now
+        for now in san.luns
+        if addresses & {path.hctl for path in now.paths}
+        or (unit.map is not None and now.map is not None and now.map.wwid == unit.map.wwid)
+    ]
+    return _together(unit.wwid, parts)
 
 
 # Remapped
@@ -94,12 +122,17 @@ def concerns(one: Remapped, named: Named, unit: LogicalUnit | None) -> bool:
 
 def purged(now: Seen, remapped: Iterable[Remapped]) -> tuple[Leaving, ...]:
     """Return what leaves with remapped paths: the old unit, or where it keeps others, these paths of it."""
-    old = {one.path.hctl: one.old for one in remapped}
+    gone: dict[Wwid, set[Hctl]] = {}
+    for one in remapped:
+        gone.setdefault(one.old, set()).add(one.path.hctl)
     found = []
-    for unit in now.multipath.san.luns:
-        gone = [path.hctl for path in unit.paths if path.hctl in old]
-        if gone:
-            found.append(Leaving(old[gone[0]], unit, frozenset(gone)))
+    for old, addresses in gone.items():
+        parts = [
+            unit
+            for unit in now.multipath.san.luns
+            if unit.wwid == old or addresses & {path.hctl for path in unit.paths}
+        ]
+        found.append(Leaving(old, _together(old, parts), frozenset(addresses)))
     return tuple(found)
 
 

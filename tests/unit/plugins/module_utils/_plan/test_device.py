@@ -70,9 +70,11 @@ def test_two_units_are_never_one() -> None:
 def test_a_unit_is_found_again_by_its_map_or_its_paths() -> None:
     mapped = unit(1, name="data", ways=(ONE, TWO))
     doubtful = replace(mapped, problem="path sda is another unit")
-    assert same_unit(San(luns=(doubtful,)), mapped) is doubtful
+    assert same_unit(San(luns=(doubtful,)), mapped) == doubtful
     stranger = replace(unit(1, ways=(ONE,)), wwid=None)
-    assert same_unit(San(luns=(stranger,)), unit(1, ways=(ONE, TWO))) is stranger
+    assert same_unit(San(luns=(stranger,)), unit(1, ways=(ONE, TWO))) == unit(1, ways=(ONE,))
+    apart = San(luns=(stranger, replace(unit(1, ways=(TWO,)), wwid=None)))
+    assert same_unit(apart, unit(1, ways=(ONE, TWO))) == unit(1, ways=(ONE, TWO))
     assert same_unit(San(luns=(unit(2),)), mapped) is None
 
 
@@ -86,5 +88,8 @@ def test_what_leaves_is_known_by_its_old_name() -> None:
     now = Seen(state(replace(unit(1, ways=(ONE, TWO)), wwid=None)))
     (one,) = purged(now, (MOVED,))
     assert (one.wwid, [way.device for way in one.gone], one.whole) == (wwid(1), ["sda"], False)
+    genuine = Seen(state(replace(unit(1, ways=(ONE,)), wwid=None), unit(1, ways=(TWO,))))
+    (one,) = purged(genuine, (MOVED,))
+    assert ([way.device for way in one.gone], [way.device for way in one.stay]) == (["sda"], ["sdb"])
     assert scan_again((MOVED,)).describe() == f"scan anew for LUN 1 over host2: {wwid(7)}"
     assert arrived((MOVED,)) == {wwid(7): {"scanned": ["2:0:0:1"]}}
