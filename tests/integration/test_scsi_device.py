@@ -164,7 +164,7 @@ def test_a_free_lun_leaves_without_a_trace(lab: Lab, ansible: Ansible, wwids: di
 
 def test_a_lun_whose_volume_group_is_not_active(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     """It leaves as it is; where LVM has a devices file that file is kept in step."""
-    lab.ssh("kvm1", "lvmdevices --yes --config devices/use_devicesfile=1 --adddev /dev/mapper/vg")
+    lab.ssh("kvm1", "lvm lvmdevices --yes --config devices/use_devicesfile=1 --adddev /dev/mapper/vg")
     done = device(ansible, "kvm1", state="absent", device="/dev/mapper/vg")["kvm1"]
     assert any("still carries lvm_pv" in warning for warning in done["warnings"])
     assert any("LVM's devices file" in step for step in done["steps"])

@@ -44,7 +44,7 @@ def ensure_absent(host: Host, named: Named, order: Order, check_mode: bool) -> R
     run.carry_out(plan, plan.needs_multipathd)
     if not check_mode:
         _verify(run, plan)
-    return run.report(first.multipath.san, unit, _rest(run, unit))
+    return run.report(first.multipath.san, unit, _rest(run, plan, unit))
 
 
 def _calm(run: Run) -> Seen:
@@ -86,8 +86,8 @@ def _verify(run: Run, plan: RemovalPlan) -> None:
         )
 
 
-def _rest(run: Run, unit: LogicalUnit | None) -> LogicalUnit | None:
-    """Return what is left of a unit of which only some paths went."""
-    if unit is None or run.check_mode:
+def _rest(run: Run, plan: RemovalPlan, unit: LogicalUnit | None) -> LogicalUnit | None:
+    """Return what is left of a unit of which only some paths go."""
+    if unit is None or all(one.whole for one in plan.leaving):
         return None
-    return device.same_unit(removal.look(run.host).multipath.san, unit)
+    return unit if run.check_mode else device.same_unit(removal.look(run.host).multipath.san, unit)

@@ -234,6 +234,7 @@ def test_only_proven_paths_go(host, kernel, unit):
     assert [path["device"] for path in outcome.facts["stale"]] == [first.device]
     assert [path["device"] for path in outcome.facts["removed"]] == [first.device]
     assert (planned.before, planned.after) == (outcome.before, outcome.after)
+    assert planned.facts["size_after"] == outcome.facts["size_after"] == unit.size
     assert kernel.writes("delete") == [str(first.hctl)]
     again = absent(host, wwid=unit.wwid, probe=True)
     assert not again.changed
