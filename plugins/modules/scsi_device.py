@@ -252,10 +252,6 @@ completed:
   returned: when a step failed
   type: list
   elements: str
-failed:
-  description: The step that failed.
-  returned: when a step failed
-  type: str
 error:
   description:
     - Kind of failure - V(InputError), V(NotFoundError), V(AmbiguousError), V(IdentityError), V(InUseError),

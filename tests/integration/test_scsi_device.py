@@ -204,6 +204,19 @@ def test_a_map_without_paths_that_queues(lab: Lab, ansible: Ansible, wwids: dict
     assert traces(lab, "kvm2", wwids["swap"]) == ""
 
 
+def test_a_path_pulled_while_removing(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
+    """Whatever the first run makes of it, the next one finishes; a port that comes back scans by itself."""
+    wait = ansible.start_module("kvm1", "scsi_device", (), state="absent", wwid=wwids["swap"])
+    lab.ssh("kvm1", "for i in $(seq 600); do pgrep -f '[A]nsiballZ_scsi_device' >/dev/null && break; sleep 0.1; done")
+    lab("fault", "link-down", "kvm1:a")
+    run = wait()
+    down = run["kvm1"].get("removed"), run["kvm1"].get("msg")
+    lab("fault", "link-up", "kvm1:a")
+    last = device(ansible, "kvm1", state="absent", wwid=wwids["swap"])["kvm1"]
+    assert paths(lab, "kvm1", 44) == [], (down, last)
+    assert traces(lab, "kvm1", wwids["swap"]) == ""
+
+
 def test_a_stale_path_is_proven(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     """The array has unmapped the LUN in one fabric; through the other it is in use."""
     lab("lun", "unmap", "guest", "--host", "kvm1", "--target", "b")
