@@ -29,6 +29,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.multipath import as
 from ansible_collections.virt.san.plugins.module_utils._host.wait import require, wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path, San
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, parse_wwid
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import Listed
 from ansible_collections.virt.san.plugins.module_utils._plan.guard import holding
 from ansible_collections.virt.san.plugins.module_utils._plan.identity import find_remapped
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import Seen
@@ -109,7 +110,7 @@ def perform(host: Host, step: Step, timeout: float) -> None:
     if isinstance(step, TakeOut):
         _take_out(host, step, timeout)
     elif isinstance(step, UnlistDevice):
-        lvm_conf.unlist_device(host, step.name)
+        lvm_conf.unlist_identity(host, step.entry)
     elif isinstance(step, DeletePaths):
         _delete(host, step, timeout)
     else:
@@ -237,14 +238,14 @@ def _belongs(device: dm.DmDevice, wwids: frozenset[Wwid]) -> bool:
 # LVM's devices file
 
 
-def _listed(host: Host, san: San) -> Mapping[Wwid, tuple[str, ...]]:
-    """Return the names in LVM's devices file by the unit they stand for; by identity, for a name can be another's."""
-    found: dict[Wwid, tuple[str, ...]] = {}
-    for identity, name in lvm_conf.parse_devices(lvm_conf.read_devices_file(host) or ""):
+def _listed(host: Host, san: San) -> Mapping[Wwid, tuple[Listed, ...]]:
+    """Return the entries of LVM's devices file by the unit they stand for; by identity, a name can be another's."""
+    found: dict[Wwid, tuple[Listed, ...]] = {}
+    for entry in lvm_conf.parse_devices(lvm_conf.read_devices_file(host) or ""):
         try:
-            wwid = parse_wwid(identity)
+            wwid = parse_wwid(entry.identity)
         except ValueError:
             continue
         known = next((unit.wwid for unit in san.luns if unit.wwid and unit.is_known_as((wwid,))), wwid)
-        found[known] = (*found.get(known, ()), name)
+        found[known] = (*found.get(known, ()), entry)
     return found

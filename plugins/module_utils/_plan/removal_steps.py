@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import Listed
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,10 @@ class UnlistDevice:
     """Take a device that goes off LVM's devices file."""
 
     wwid: Wwid
-    name: str
-    """As the file has it."""
+    entry: Listed
 
     def describe(self) -> str:
-        return f"take {self.name} ({self.wwid}) off LVM's devices file"
+        return f"take {self.entry.identity} ({self.wwid}) off LVM's devices file"
 
 
 @dataclass(frozen=True)

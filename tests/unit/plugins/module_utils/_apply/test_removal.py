@@ -18,10 +18,12 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     WaitTimeoutError,
 )
 from ansible_collections.virt.san.plugins.module_utils._host.children import Write
+from ansible_collections.virt.san.plugins.module_utils._host.host import Completed
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_conf import DEVICES
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import Listed
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import plan_removal, whole_units
-from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import DeletePaths, Going
+from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import DeletePaths, Going, UnlistDevice
 from ansible_collections.virt.san.tests.unit.support.kernel import Kernel, Timer
 from ansible_collections.virt.san.tests.unit.support.recorded import recorded
 
@@ -165,4 +167,13 @@ def test_the_devices_file_of_lvm_by_identity(host):
     text = f"VERSION=1.1.1\nIDTYPE=sys_wwid IDNAME=naa.{unit.wwid[1:]} DEVNAME=/dev/sdq PVID=x\n"
     Path(host.path(DEVICES)).parent.mkdir(parents=True, exist_ok=True)
     Path(host.path(DEVICES)).write_text(text)
-    assert removal.look(host).listed == {unit.wwid: ("/dev/sdq",)}
+    entry = Listed("sys_wwid", f"naa.{unit.wwid[1:]}", "/dev/sdq")
+    assert removal.look(host).listed == {unit.wwid: (entry,)}
+
+
+def test_the_devices_file_is_changed_by_identity(host):
+    commands = []
+    host._runner = lambda argv, *_rest: commands.append(argv) or Completed(tuple(argv), 0, "", "")
+    entry = Listed("mpath_uuid", "mpath-3600a", "/dev/mapper/moved")
+    removal.perform(host, UnlistDevice("3600a", entry), 5)
+    assert commands[0][-4:] == ["--deldev", "mpath-3600a", "--deviceidtype", "mpath_uuid"]

@@ -13,6 +13,7 @@ from hypothesis import strategies as some
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Use
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import Listed
 from ansible_collections.virt.san.plugins.module_utils._model.multipath import DropIn, MultipathState
 from ansible_collections.virt.san.plugins.module_utils._plan.multipath_steps import FlushMap
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import (
@@ -59,7 +60,8 @@ def hosts(draw: some.DrawFn) -> Seen:
     found = [draw(units(number)) for number in draw(some.sets(some.sampled_from(NUMBERS)))]
     recorded = {wwid(number): "" for number in draw(some.sets(some.sampled_from(NUMBERS)))}
     remembered = frozenset(wwid(number) for number in draw(some.sets(some.sampled_from(NUMBERS))))
-    listed = {wwid(number): (f"/dev/mapper/map{number}",) for number in draw(some.sets(some.sampled_from(NUMBERS)))}
+    entries = {number: Listed("mpath_uuid", f"mpath-{wwid(number)}", "/dev/mapper/x") for number in NUMBERS}
+    listed = {wwid(number): (entries[number],) for number in draw(some.sets(some.sampled_from(NUMBERS)))}
     return Seen(state(*found, drop_in=DropIn(devices=recorded), remembered=remembered), listed)
 
 
