@@ -598,6 +598,50 @@ ansible_facts:
                           not active.
                       type: bool
                       returned: always
+        suspects:
+          description:
+            - Paths of the returned LUNs that may lead nowhere, by what is known without asking them. That proves
+              nothing; O(virt.san.scsi_device#module:probe) asks the target.
+          type: list
+          elements: dict
+          returned: when V(luns) is gathered
+          contains:
+            device:
+              description: Kernel name.
+              type: str
+              returned: always
+              sample: sdb
+            hctl:
+              description: SCSI address.
+              type: str
+              returned: always
+              sample: "2:0:0:27"
+            lun:
+              description: LUN number as the array counts.
+              type: int
+              returned: always
+              sample: 27
+            hba:
+              description: Its SCSI host.
+              type: str
+              returned: always
+              sample: host2
+            target:
+              description: WWPN or IQN of the target port.
+              type: str
+              returned: always
+              sample: 500140500a000001
+            wwid:
+              description: The LUN it is a path of; V(null) if that has no identity.
+              type: str
+              returned: always
+              sample: 36001405b2b3c4d5e6f708192a3b4c5d6
+            reasons:
+              description: Why it is suspected.
+              type: list
+              elements: str
+              returned: always
+              sample: ["its state is transport-offline", "multipathd's checker says faulty"]
         multipath:
           description: Multipathing on the host.
           type: dict

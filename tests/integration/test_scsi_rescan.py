@@ -103,7 +103,7 @@ def test_another_volume_behind_the_same_number(lab: Lab, ansible: Ansible, luns:
     assert run["error"] == "IdentityError"
     assert {(one["old_wwid"], one["new_wwid"]) for one in run["remapped"]} == {(luns[28], luns[99])}
     assert len(run["remapped"]) == 2
-    assert "echo 1 > /sys/block/DEVICE/device/delete" in run["msg"]
+    assert "purge_remapped: true" in run["msg"]
     assert addresses(lab, "kvm2") == before, "nothing is removed unasked"
     lab.ssh("kvm2", "for d in /sys/bus/scsi/devices/*:28; do echo 1 > $d/delete; done")
     run = ansible.module("kvm2", "scsi_rescan", expect={"luns": [28], "wwids": [luns[99]], "paths": 2})["kvm2"]

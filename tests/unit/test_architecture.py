@@ -17,6 +17,7 @@ PAYLOAD: dict[str, set[str]] = {
     "lvm_devices": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "multipath_devices": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "npiv_vport": {"_apply", "_argspec", "_argspec_expect", "_entry", "_errors", "_host", "_model", "_plan"},
+    "scsi_device": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "scsi_rescan": {"_apply", "_argspec", "_argspec_expect", "_entry", "_errors", "_host", "_model", "_plan"},
 }
 

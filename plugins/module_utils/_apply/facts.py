@@ -14,6 +14,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
 from ansible_collections.virt.san.plugins.module_utils._plan.select import Filters, select_hbas, select_units
+from ansible_collections.virt.san.plugins.module_utils._plan.suspect import suspects
 
 SUBSETS = ("hbas", "luns", "iscsi", "lvm")
 
@@ -31,7 +32,9 @@ def gather(
     if "hbas" in subset:
         facts["hbas"] = [hba.to_dict() for hba in select_hbas(san.hbas, filters)]
     if "luns" in subset:
-        facts["luns"] = [unit.to_dict() for unit in select_units(san.luns, san.hbas, filters)]
+        units = select_units(san.luns, san.hbas, filters)
+        facts["luns"] = [unit.to_dict() for unit in units]
+        facts["suspects"] = [one.to_dict() for one in suspects(san, units)]
         facts["multipath"] = {"running": san.multipath_running, "maps": sum(unit.map is not None for unit in san.luns)}
     if "iscsi" in subset:
         sessions = [session.to_dict() for session in san.sessions]

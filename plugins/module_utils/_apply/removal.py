@@ -29,6 +29,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.multipath import as
 from ansible_collections.virt.san.plugins.module_utils._host.wait import require, wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path, San
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, parse_wwid
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import Listed
 from ansible_collections.virt.san.plugins.module_utils._plan.guard import holding
 from ansible_collections.virt.san.plugins.module_utils._plan.identity import find_remapped
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import Seen
@@ -109,7 +110,7 @@ def perform(host: Host, step: Step, timeout: float) -> None:
     if isinstance(step, TakeOut):
         _take_out(host, step, timeout)
     elif isinstance(step, UnlistDevice):
-        lvm_conf.unlist_device(host, step.name)
+        lvm_conf.unlist_identity(host, step.entry)
     elif isinstance(step, DeletePaths):
         _delete(host, step, timeout)
     else:
@@ -179,7 +180,7 @@ def _still_open(path: Going, units: Iterable[LogicalUnit], openers: Mapping[str,
         now = next((one for one in unit.paths if one.hctl == path.hctl), None)
         if now is None:
             continue
-        if (now.device, now.wwid) != (path.device, path.wwid):
+        if now.device != path.device or now.wwid not in (path.wwid, path.now):
             raise IdentityError(f"{path} is {now.device} with WWID {now.wwid} meanwhile, not {path.wwid}")
         final = [str(use) for use in holding(unit) if use.kind != "open" and _is_of(use.device, now.device)]
         if unit.map is not None and now.device in unit.map.slaves:
@@ -219,7 +220,7 @@ def verify_gone(host: Host, wwids: Iterable[Wwid], timeout: float) -> None:
 def _traces(host: Host, wwids: frozenset[Wwid]) -> list[str]:
     devices = dm.read_dm_devices(host, read_devices(host)).values()
     maps = [f"/dev/mapper/{device.name}" for device in devices if _belongs(device, wwids)]
-    names = {f"dm-uuid-mpath-{wwid}" for wwid in wwids} | {f"scsi-{wwid}" for wwid in wwids}
+    names = {name for wwid in wwids for name in (f"dm-uuid-mpath-{wwid}", f"scsi-{wwid}", f"wwn-0x{wwid[1:]}")}
     links = [f"{BY_ID}/{name}" for name in host.entries(BY_ID) if name.partition("-part")[0] in names]
     paths = [
         path.device
@@ -237,14 +238,14 @@ def _belongs(device: dm.DmDevice, wwids: frozenset[Wwid]) -> bool:
 # LVM's devices file
 
 
-def _listed(host: Host, san: San) -> Mapping[Wwid, tuple[str, ...]]:
-    """Return the names in LVM's devices file by the unit they stand for; by identity, for a name can be another's."""
-    found: dict[Wwid, tuple[str, ...]] = {}
-    for identity, name in lvm_conf.parse_devices(lvm_conf.read_devices_file(host) or ""):
+def _listed(host: Host, san: San) -> Mapping[Wwid, tuple[Listed, ...]]:
+    """Return the entries of LVM's devices file by the unit they stand for; by identity, a name can be another's."""
+    found: dict[Wwid, tuple[Listed, ...]] = {}
+    for entry in lvm_conf.parse_devices(lvm_conf.read_devices_file(host) or ""):
         try:
-            wwid = parse_wwid(identity)
+            wwid = parse_wwid(entry.identity)
         except ValueError:
             continue
         known = next((unit.wwid for unit in san.luns if unit.wwid and unit.is_known_as((wwid,))), wwid)
-        found[known] = (*found.get(known, ()), name)
+        found[known] = (*found.get(known, ()), entry)
     return found

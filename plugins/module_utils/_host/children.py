@@ -34,10 +34,15 @@ NAME_LENGTH = 15
 
 @dataclass(frozen=True)
 class Write:
-    """One attribute to write."""
+    """One attribute to write. What else may hang in the kernel is a Write that performs otherwise."""
 
     path: str
     value: str
+
+    def perform(self, host: Host) -> str:
+        """Do it, in the child; return what to report of it, without white space. Raises OSError."""
+        host.write_attribute(self.path, self.value)
+        return ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Written:
     errno: int
     """0: the kernel took it. That says nothing about what it did. ECHILD: the child was killed by someone else."""
     seconds: float
+    answer: str = ""
+    """What it reported."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +125,9 @@ class _Child:
 
     def _close(self) -> tuple[Written, ...]:
         os.close(self.reader)
-        reports = [line.split() for line in self.received.decode().splitlines()]
-        return tuple(Written(write, int(code), float(seconds)) for write, (code, seconds) in zip(self.writes, reports))
+        lines = self.received.decode().splitlines(keepends=True)
+        reports = [line.rstrip("\n").split(" ") for line in lines if line.endswith("\n")]
+        return tuple(Written(write, int(it[0]), float(it[1]), it[2]) for write, it in zip(self.writes, reports))
 
     def _seconds(self) -> float:
         return self.host.clock.monotonic() - self.started
@@ -202,13 +210,13 @@ def _child_main(host: Host, name: str, writes: Sequence[Write], writer: int) -> 
         _take_name(_process_name(name))
         for write in writes:
             began = host.clock.monotonic()
-            code = 0
+            code, answer = 0, ""
             try:
-                host.write_attribute(write.path, write.value)
+                answer = write.perform(host)
             except OSError as error:
                 code = error.errno or errno.EIO
             # A parent that is gone makes this fail: then the rest is not begun, as nobody would know.
-            os.write(writer, f"{code} {host.clock.monotonic() - began:.6f}\n".encode())
+            os.write(writer, f"{code} {host.clock.monotonic() - began:.6f} {answer}\n".encode())
     finally:
         os._exit(0)
 

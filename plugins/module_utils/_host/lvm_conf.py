@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import DEVICES_FILE, FILTER, Setting
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import DEVICES_FILE, FILTER, Listed, Setting
 
 LOCAL_CONF = "/etc/lvm/lvmlocal.conf"
 DEVICES = "/etc/lvm/devices/system.devices"
@@ -183,13 +183,19 @@ def write_devices_file(host: Host, text: str | None) -> None:
         host.write_file(DEVICES, text, 0o600)
 
 
-def parse_devices(text: str) -> tuple[tuple[str, str], ...]:
-    """Return (identity, name) of every device in a devices file; the identity as LVM spells it ("naa.600...")."""
+def unlist_identity(host: Host, entry: Listed) -> None:
+    """Have LVM's tool take an entry off the file, whether its device is there or not, and wherever it is now."""
+    found = ["--deldev", entry.identity, "--deviceidtype", entry.kind]
+    host.run(["lvm", "lvmdevices", "--yes", *_USE_FILE, *found], DEADLINE)
+
+
+def parse_devices(text: str) -> tuple[Listed, ...]:
+    """Return the entries of a devices file."""
     found = []
     for line in text.splitlines():
         fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        if fields.get("IDNAME") and fields.get("DEVNAME"):
-            found.append((fields["IDNAME"], fields["DEVNAME"]))
+        if fields.get("IDTYPE") and fields.get("IDNAME"):
+            found.append(Listed(fields["IDTYPE"], fields["IDNAME"], fields.get("DEVNAME", "")))
     return tuple(found)
 
 

@@ -16,6 +16,18 @@ FILTER = "filter"
 
 
 @dataclass(frozen=True)
+class Listed:
+    """An entry of LVM's devices file."""
+
+    kind: str
+    """How LVM knows the device: mpath_uuid, sys_wwid, devname, ..."""
+    identity: str
+    """The name of that kind: "mpath-3600...", "naa.600..."."""
+    name: str
+    """Where the device was when the entry was written; by now another one may be there."""
+
+
+@dataclass(frozen=True)
 class SeenPv:
     """A physical volume (or a device without one, where `uuid` is empty) as LVM sees it."""
 

@@ -66,13 +66,14 @@ def parse_sizes(sizes: Mapping[Any, Any]) -> tuple[dict[int, int], dict[Wwid, in
     by_wwid: dict[Wwid, int] = {}
     for key, value in sizes.items():
         if _NUMBER.match(str(key)):
-            by_lun[parse_lun(key)] = _positive_size(value)
+            by_lun[parse_lun(key)] = parse_wanted_size(value)
         else:
-            by_wwid[parse_wwid(str(key))] = _positive_size(value)
+            by_wwid[parse_wwid(str(key))] = parse_wanted_size(value)
     return by_lun, by_wwid
 
 
-def _positive_size(value: Any) -> int:
+def parse_wanted_size(value: Any) -> int:
+    """Return the bytes a LUN is to have."""
     size = parse_size(value)
     if size == 0:
         raise ValueError("a size of 0 is none: give the size the LUN must have, as in 10G")

@@ -87,7 +87,7 @@ def refuse_remapped(remapped: Iterable[Remapped]) -> None:
             f"the array has put another unit behind {_count(found, 'path')} of this host: "
             f"{'; '.join(str(one) for one in found)}. What is written to such a device goes to the new unit. Stop "
             "using it now; then either have the old mapping restored, or, if the old unit is to go from this host, "
-            "free it, remove its map and its paths (echo 1 > /sys/block/DEVICE/device/delete), and run again",
+            "free it, and have virt.san.scsi_device remove its map and its paths (purge_remapped: true)",
             remapped=[one.to_dict() for one in found],
         )
 

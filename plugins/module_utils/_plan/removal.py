@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, MultipathMap, Path, Use
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import Listed
 from ansible_collections.virt.san.plugins.module_utils._model.multipath import MultipathState
 from ansible_collections.virt.san.plugins.module_utils._plan.guard import (
     holding,
@@ -30,9 +31,9 @@ from ansible_collections.virt.san.plugins.module_utils._plan.identity import Rem
 from ansible_collections.virt.san.plugins.module_utils._plan.multipath_steps import FlushMap, ForgetWwid, WriteDropIn
 from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import (
     DeletePaths,
+    Going,
     TakeOut,
     UnlistDevice,
-    going,
 )
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
 
@@ -44,8 +45,8 @@ class Seen:
     """One look at the host."""
 
     multipath: MultipathState
-    listed: Mapping[Wwid, tuple[str, ...]] = field(default_factory=dict)
-    """Names in LVM's devices file, by the unit they stand for."""
+    listed: Mapping[Wwid, tuple[Listed, ...]] = field(default_factory=dict)
+    """Entries of LVM's devices file, by the unit they stand for."""
     remapped: tuple[Remapped, ...] = ()
     """Paths behind which the array has put another unit since."""
     openers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -197,9 +198,11 @@ def _steps(seen: Seen, units: tuple[Leaving, ...]) -> Iterable[Step]:
         # Not a reason to reconfigure: that could make maps again, and an unused alias does no harm.
         yield WriteDropIn(drop_in.without(forgotten), load=False)
     for one in units:
-        for name in _listed(seen, one) if one.wwid else ():
-            yield UnlistDevice(one.wwid or Wwid(""), name)
-    paths = tuple(going(path) for one in units for path in one.gone)
+        for entry in _listed(seen, one):
+            yield UnlistDevice(one.wwid or Wwid(""), entry)
+    became = {one.path.hctl: one.new for one in seen.remapped}
+    gone = [path for one in units for path in one.gone]
+    paths = tuple(Going(path.device, path.hctl, path.wwid, became.get(path.hctl)) for path in gone)
     if paths:
         yield DeletePaths(paths)
 
@@ -213,7 +216,7 @@ def _is_remembered(seen: Seen, one: Leaving) -> bool:
     return one.whole and (one.map is not None or one.wwid in seen.multipath.remembered)
 
 
-def _listed(seen: Seen, one: Leaving) -> tuple[str, ...]:
+def _listed(seen: Seen, one: Leaving) -> tuple[Listed, ...]:
     return seen.listed.get(one.wwid, ()) if one.wwid and one.whole and not one.keep_record else ()
 
 
@@ -234,7 +237,7 @@ def _now(seen: Seen, one: Leaving) -> dict[str, Any]:
         "paths": [f"{path.device} ({path.hctl})" for path in (one.unit.paths if one.unit else ())],
         "remembered": one.map is not None or one.wwid in seen.multipath.remembered,
         "recorded": one.wwid in seen.multipath.drop_in.devices,
-        "lvm_devices": list(seen.listed.get(one.wwid, ())) if one.wwid else [],
+        "lvm_devices": [entry.identity for entry in (seen.listed.get(one.wwid, ()) if one.wwid else ())],
     }
 
 
@@ -247,7 +250,7 @@ def _then(seen: Seen, one: Leaving) -> dict[str, Any]:
         "paths": [f"{path.device} ({path.hctl})" for path in one.stay],
         "remembered": now["remembered"] and not one.whole,
         "recorded": now["recorded"] and not (one.whole and not one.keep_record),
-        "lvm_devices": [name for name in now["lvm_devices"] if name not in _listed(seen, one)],
+        "lvm_devices": [] if _listed(seen, one) else now["lvm_devices"],
     }
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.virt.san.plugins.module_utils._model.block import Path
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import Listed
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,11 @@ class Going:
     hctl: Hctl
     wwid: Wwid | None
     """Identity by udev's record, as in the model."""
+    now: Wwid | None = None
+    """The unit the array has put behind it since; udev may come to know."""
 
     def __str__(self) -> str:
         return f"{self.device or 'a device without disk'} ({self.hctl})"
-
-
-def going(path: Path) -> Going:
-    return Going(path.device, path.hctl, path.wwid)
 
 
 @dataclass(frozen=True)
@@ -46,11 +44,10 @@ class UnlistDevice:
     """Take a device that goes off LVM's devices file."""
 
     wwid: Wwid
-    name: str
-    """As the file has it."""
+    entry: Listed
 
     def describe(self) -> str:
-        return f"take {self.name} ({self.wwid}) off LVM's devices file"
+        return f"take {self.entry.identity} ({self.wwid}) off LVM's devices file"
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def _step(now: MultipathState, step: Step) -> MultipathState:
         return replace(_put(now, replace(one, map=made)), remembered=now.remembered | {step.wwid})
     assert one.map is not None
     if isinstance(step, FlushMap):
-        assert not one.uses or all(use.kind == "partition" for use in one.uses)
+        assert not any(use.active and use.kind != "partition" for use in one.uses)
         return _put(now, replace(one, map=None))
     if isinstance(step, AddPaths):
         return _put(now, replace(one, map=replace(one.map, slaves=(*one.map.slaves, *step.devices))))

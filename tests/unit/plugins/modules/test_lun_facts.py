@@ -43,7 +43,7 @@ def ask(host, **options):
 
 def test_by_default_hbas_and_luns(host):
     san, warnings = ask(host)
-    assert sorted(san) == ["hbas", "luns", "multipath"]
+    assert sorted(san) == ["hbas", "luns", "multipath", "suspects"]
     assert (len(san["hbas"]), len(san["luns"])) == (3, 7)
     assert san["multipath"] == {"running": True, "maps": 5}
     assert warnings == ()
@@ -51,7 +51,7 @@ def test_by_default_hbas_and_luns(host):
 
 def test_all_there_is(host):
     san, _warnings = ask(host, gather_subset=["all"])
-    assert sorted(san) == ["hbas", "iscsi", "luns", "lvm", "multipath"]
+    assert sorted(san) == ["hbas", "iscsi", "luns", "lvm", "multipath", "suspects"]
     assert san["iscsi"]["initiator"].startswith("iqn.")
     assert san["iscsi"]["sessions"] == []
     assert san["lvm"]["vgs"][0]["pvs"][0]["wwid"] in [lun["wwid"] for lun in san["luns"]]
@@ -154,5 +154,5 @@ def test_the_answer_is_json(host):
 
 def test_a_machine_without_a_san(tmp_path):
     san, warnings = ask(Host(str(tmp_path)))
-    assert san == {"hbas": [], "luns": [], "multipath": {"running": False, "maps": 0}}
+    assert san == {"hbas": [], "luns": [], "suspects": [], "multipath": {"running": False, "maps": 0}}
     assert warnings == ()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -18,63 +17,21 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     UnavailableError,
     WaitTimeoutError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host.children import ChildResult, Write, Written
-from ansible_collections.virt.san.plugins.module_utils._host.host import Clock
+from ansible_collections.virt.san.plugins.module_utils._host.children import Write
+from ansible_collections.virt.san.plugins.module_utils._host.host import Completed
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_conf import DEVICES
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import Listed
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import plan_removal, whole_units
-from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import DeletePaths, Going
+from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import DeletePaths, Going, UnlistDevice
+from ansible_collections.virt.san.tests.unit.support.kernel import Kernel, Timer
 from ansible_collections.virt.san.tests.unit.support.recorded import recorded
-
-
-class Kernel:
-    """Deletes what it is told to delete, but for `stubborn` hosts."""
-
-    def __init__(self, host, stubborn=()):
-        self.host = host
-        self.stubborn = stubborn
-        self.asked = {}
-
-    def __call__(self, _host, jobs, _deadline, _each=0.0):
-        self.asked.update(jobs)
-        return {name: self._job(name, writes) for name, writes in jobs.items()}
-
-    def _job(self, name, writes):
-        if name in self.stubborn:
-            return ChildResult((), writes[0], 60.0, tuple(writes[1:]), 4242)
-        for write in writes:
-            if write.path.endswith("/delete"):
-                self._forget(Path(self.host.path(write.path)).parent)
-        return ChildResult(tuple(Written(write, 0, 0.01) for write in writes), None, 0.01)
-
-    def _forget(self, device):
-        place = device.resolve()
-        for disk in [entry.name for entry in (place / "block").iterdir()]:
-            root = Path(self.host.root)
-            for link in (root / "sys/class/block" / disk, root / "sys/block" / disk):
-                link.unlink(missing_ok=True)
-            for link in (*(root / "sys/dev/block").iterdir(), *(root / "dev/disk/by-id").glob("*")):
-                if link.is_symlink() and link.readlink().name == disk:
-                    link.unlink()
-        shutil.rmtree(place)
-        device.unlink(missing_ok=True)
-
-
-class Timer:
-    """A clock that runs as fast as one waits."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def sleep(self, seconds):
-        self.now += seconds
 
 
 @pytest.fixture
 def host(tmp_path):
     with recorded("debian13-fc", tmp_path) as found:
-        timer = Timer()
-        found.clock = Clock(lambda: timer.now, timer.sleep)
+        found.clock = Timer().clock
         yield found
 
 
@@ -210,4 +167,13 @@ def test_the_devices_file_of_lvm_by_identity(host):
     text = f"VERSION=1.1.1\nIDTYPE=sys_wwid IDNAME=naa.{unit.wwid[1:]} DEVNAME=/dev/sdq PVID=x\n"
     Path(host.path(DEVICES)).parent.mkdir(parents=True, exist_ok=True)
     Path(host.path(DEVICES)).write_text(text)
-    assert removal.look(host).listed == {unit.wwid: ("/dev/sdq",)}
+    entry = Listed("sys_wwid", f"naa.{unit.wwid[1:]}", "/dev/sdq")
+    assert removal.look(host).listed == {unit.wwid: (entry,)}
+
+
+def test_the_devices_file_is_changed_by_identity(host):
+    commands = []
+    host._runner = lambda argv, *_rest: commands.append(argv) or Completed(tuple(argv), 0, "", "")
+    entry = Listed("mpath_uuid", "mpath-3600a", "/dev/mapper/moved")
+    removal.perform(host, UnlistDevice("3600a", entry), 5)
+    assert commands[0][-4:] == ["--deldev", "mpath-3600a", "--deviceidtype", "mpath_uuid"]

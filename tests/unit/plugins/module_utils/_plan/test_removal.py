@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.virt.san.plugins.module_utils._errors import IdentityError, InUseError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San, Use
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import Listed
 from ansible_collections.virt.san.plugins.module_utils._model.multipath import DropIn, MultipathState
 from ansible_collections.virt.san.plugins.module_utils._plan.identity import Remapped
 from ansible_collections.virt.san.plugins.module_utils._plan.multipath_steps import FlushMap, ForgetWwid, WriteDropIn
@@ -54,7 +55,9 @@ def deleted(made: RemovalPlan) -> list[str]:
 def test_map_first_then_what_remembers_it_then_all_paths() -> None:
     one = unit(1, name="data", ways=(PHYSICAL, OTHER, VIRTUAL))
     sibling = replace(one, map=replace(one.map, slaves=("sda", "sdb")))
-    now = replace(seen(sibling, unit(2, name="logs")), listed={ONE: ("/dev/mapper/data",)})
+    now = replace(
+        seen(sibling, unit(2, name="logs")), listed={ONE: (Listed("mpath_uuid", f"mpath-{ONE}", "/dev/mapper/data"),)}
+    )
     made = plan(now)
     assert [type(step) for step in made.steps] == [FlushMap, ForgetWwid, WriteDropIn, UnlistDevice, DeletePaths]
     assert deleted(made) == ["sda", "sdb", "sdc"], "the unmapped sibling too"
