@@ -71,7 +71,7 @@ LAWFUL = {
     "a file of the same room": ("module_utils/_host/scsi.py", f"from {CORE}._host import sysfs\nsysfs.read()"),
     "a relative import": ("module_utils/_host/scsi.py", "from .._model import ids"),
     "plan's steps from a pool": ("module_utils/_pools/nfs.py", f"from {CORE}._plan.steps import Step"),
-    "an optional library where it belongs": ("module_utils/_host/udev.py", "def f():\n    import pyudev"),
+    "an optional library where it belongs": ("module_utils/_host/libvirt.py", "def f():\n    import libvirt"),
     "pure parts of the standard library": (
         "module_utils/_plan/luns.py",
         "import re\nfrom collections.abc import Iterable",

@@ -48,7 +48,7 @@ LAW: dict[str, Rule] = {
     "_plan": _rule("_errors _model _plan", pure=True),
     "_pools": _rule("_errors _model _pools _plan/steps", pure=True),
     "_xml": _rule("_errors _model _xml _plan/steps", pure=True, libraries="lxml"),
-    "_host": _rule("_errors _model _host", libraries="libvirt pyudev"),
+    "_host": _rule("_errors _model _host", libraries="libvirt"),
     "_arrays": _rule("_errors _model _host _arrays"),
     "_apply": _rule("_errors _model _plan _pools _xml _host _arrays _apply"),
     "_argspec": _rule("_errors _model", ansible=True),
