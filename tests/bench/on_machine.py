@@ -22,6 +22,9 @@ TOOLS = {
 }
 CONF = "/etc/multipath/conf.d/virt-san-bench.conf"
 WAIT = 900
+MASKED = ("56-dm-mpath.rules", "60-kpartx.rules", "60-multipath.rules", "68-del-part-nodes.rules", "69-lvm.rules")
+"""Rules that start programs for each path and map: nobody here measures what they do, and it takes minutes."""
+RULES = "/run/udev/rules.d"
 
 
 def make_paths(paths: int, per_lun: int) -> None:
@@ -30,6 +33,7 @@ def make_paths(paths: int, per_lun: int) -> None:
     with open(CONF, "w", encoding="utf-8") as stream:
         stream.write("defaults {\n    find_multipaths no\n}\n")
     subprocess.run(["multipathd", "reconfigure"], check=True, capture_output=True)
+    mask_rules()
     luns = paths // per_lun
     options = [f"add_host={per_lun}", f"max_luns={luns}", "vpd_use_hostno=0", "dev_size_mb=16", "virtual_gb=1"]
     subprocess.run(["modprobe", "scsi_debug", *options], check=True)
@@ -48,8 +52,25 @@ def make_paths(paths: int, per_lun: int) -> None:
     raise SystemExit(f"no {luns} maps of {per_lun} paths within {WAIT} s")
 
 
+def mask_rules() -> None:
+    """Have udev leave out the rules in MASKED."""
+    os.makedirs(RULES, exist_ok=True)
+    for name in MASKED:
+        if not os.path.lexists(f"{RULES}/{name}"):
+            os.symlink("/dev/null", f"{RULES}/{name}")
+    subprocess.run(["udevadm", "control", "--reload"], check=True)
+
+
+def unmask_rules() -> None:
+    for name in MASKED:
+        if os.path.islink(f"{RULES}/{name}"):
+            os.unlink(f"{RULES}/{name}")
+    subprocess.run(["udevadm", "control", "--reload"], check=True)
+
+
 def remove_paths() -> None:
     """Take away what make_paths made."""
+    unmask_rules()
     if os.path.exists(CONF):
         os.unlink(CONF)
     names = subprocess.run(["dmsetup", "ls", "--target", "multipath"], capture_output=True, text=True, check=True)
