@@ -22,7 +22,12 @@ TOOLS = {
 }
 CONF = "/etc/multipath/conf.d/virt-san-bench.conf"
 WAIT = 900
-MASKED = ("56-dm-mpath.rules", "60-kpartx.rules", "60-multipath.rules", "68-del-part-nodes.rules", "69-lvm.rules")
+OURS = "333333330"
+"""How the WWIDs of scsi_debug begin."""
+MASKED = (
+    *("55-scsi-sg3_id.rules", "56-dm-mpath.rules", "58-scsi-sg3_symlink.rules", "60-kpartx.rules"),
+    *("60-multipath.rules", "68-del-part-nodes.rules", "69-lvm.rules"),
+)
 """Rules that start programs for each path and map: nobody here measures what they do, and it takes minutes."""
 RULES = "/run/udev/rules.d"
 
@@ -41,7 +46,7 @@ def make_paths(paths: int, per_lun: int) -> None:
     while time.monotonic() < deadline:
         done = subprocess.run(["multipathd", "show", "maps", "json"], capture_output=True, text=True, check=False)
         try:
-            maps = json.loads(done.stdout)["maps"]
+            maps = [entry for entry in json.loads(done.stdout)["maps"] if entry["uuid"].startswith(OURS)]
         except (ValueError, KeyError):
             maps = []
         if len(maps) == luns and all(entry["paths"] == per_lun for entry in maps):
@@ -75,7 +80,7 @@ def remove_paths() -> None:
         os.unlink(CONF)
     names = subprocess.run(["dmsetup", "ls", "--target", "multipath"], capture_output=True, text=True, check=True)
     for line in names.stdout.splitlines():
-        if "\t" in line and "333333330" in line:
+        if "\t" in line and OURS in line:
             subprocess.run(["multipathd", "del", "map", line.split()[0]], capture_output=True, check=False)
     subprocess.run(["rmmod", "scsi_debug"], capture_output=True, check=False)
     subprocess.run(["multipathd", "reconfigure"], capture_output=True, check=False)
