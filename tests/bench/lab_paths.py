@@ -57,7 +57,8 @@ def _no_caches(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 
 def measure() -> list[table.Row]:
-    """Make the paths, measure on the machine, take the paths away."""
+    """Make the paths, measure on the machine, take the paths away. The lab's own LUNs would be measured along."""
+    subprocess.run([LAB, "clean"], check=True, stdout=subprocess.DEVNULL)
     ssh(f"rm -rf {FOLDER} && mkdir {FOLDER} && tar -C {FOLDER} -xf -", bundle())
     try:
         told = json.loads(ssh(f"python3 {FOLDER}/on_machine.py {PATHS} {PER_LUN}").splitlines()[-1])

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 ROUNDS = 3
 TOOLS = {
@@ -22,7 +23,10 @@ TOOLS = {
 }
 CONF = "/etc/multipath/conf.d/virt-san-bench.conf"
 WAIT = 900
-MASKED = ("56-dm-mpath.rules", "60-kpartx.rules", "60-multipath.rules", "68-del-part-nodes.rules", "69-lvm.rules")
+MASKED = (
+    *("55-scsi-sg3_id.rules", "56-dm-mpath.rules", "58-scsi-sg3_symlink.rules", "60-kpartx.rules"),
+    *("60-multipath.rules", "68-del-part-nodes.rules", "69-lvm.rules"),
+)
 """Rules that start programs for each path and map: nobody here measures what they do, and it takes minutes."""
 RULES = "/run/udev/rules.d"
 
@@ -39,17 +43,22 @@ def make_paths(paths: int, per_lun: int) -> None:
     subprocess.run(["modprobe", "scsi_debug", *options], check=True)
     deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline:
-        done = subprocess.run(["multipathd", "show", "maps", "json"], capture_output=True, text=True, check=False)
-        try:
-            maps = json.loads(done.stdout)["maps"]
-        except (ValueError, KeyError):
-            maps = []
+        maps = own_maps()
         if len(maps) == luns and all(entry["paths"] == per_lun for entry in maps):
             # What udev still has to do would be measured along.
             subprocess.run(["udevadm", "settle", "--timeout=600"], check=True)
             return
         time.sleep(2)
     raise SystemExit(f"no {luns} maps of {per_lun} paths within {WAIT} s")
+
+
+def own_maps() -> list[dict[str, Any]]:
+    """Return the maps of scsi_debug; none while multipathd is too busy to answer."""
+    done = subprocess.run(["multipathd", "show", "maps", "json"], capture_output=True, text=True, check=False)
+    try:
+        return [entry for entry in json.loads(done.stdout)["maps"] if entry["prod"].startswith("scsi_debug")]
+    except (ValueError, KeyError):
+        return []
 
 
 def mask_rules() -> None:
@@ -73,10 +82,8 @@ def remove_paths() -> None:
     unmask_rules()
     if os.path.exists(CONF):
         os.unlink(CONF)
-    names = subprocess.run(["dmsetup", "ls", "--target", "multipath"], capture_output=True, text=True, check=True)
-    for line in names.stdout.splitlines():
-        if "\t" in line and "333333330" in line:
-            subprocess.run(["multipathd", "del", "map", line.split()[0]], capture_output=True, check=False)
+    for entry in own_maps():
+        subprocess.run(["multipathd", "del", "map", entry["uuid"]], capture_output=True, check=False)
     subprocess.run(["rmmod", "scsi_debug"], capture_output=True, check=False)
     subprocess.run(["multipathd", "reconfigure"], capture_output=True, check=False)
 
