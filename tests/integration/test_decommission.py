@@ -11,7 +11,7 @@ import pytest
 
 from .conftest import HOSTS, Ansible, Lab, Run
 
-pytestmark = [pytest.mark.lab, pytest.mark.full]
+pytestmark = pytest.mark.lab
 
 PLAYBOOK = "playbooks/decommission.yml"
 MAY = "may be unmapped:"
@@ -48,6 +48,7 @@ def test_in_use_on_one_host_it_stays_on_all(lab: Lab, ansible: Ansible, wwids: d
     assert wwids
 
 
+@pytest.mark.full
 def test_check_mode_removes_nothing_and_lists_nothing(lab: Lab, ansible: Ansible, wwids: dict[int, str]) -> None:
     before = {host: lab.devices(host) for host in HOSTS}
     run = decommission(ansible, flags=("--check", "--diff"), wwids=[wwids[62]])
@@ -76,6 +77,7 @@ def test_with_all_hosts_clean_there_is(lab: Lab, ansible: Ansible, wwids: dict[i
     assert MAY in again.output
 
 
+@pytest.mark.full
 def test_a_host_that_does_not_answer(ansible: Ansible, wwids: dict[int, str]) -> None:
     flags = ("-e", "ansible_ssh_timeout=5")
     run = ansible.start(

@@ -15,7 +15,7 @@ import pytest
 
 from .conftest import HOSTS, Ansible, Lab, Run
 
-pytestmark = [pytest.mark.lab, pytest.mark.full]
+pytestmark = pytest.mark.lab
 
 MIB = 2**20
 NUMBERS = {"data": 41, "bare": 42, "vg": 43, "swap": 44, "guest": 45, "old": 46, "new": 47}
@@ -24,7 +24,7 @@ NUMBERS = {"data": 41, "bare": 42, "vg": 43, "swap": 44, "guest": 45, "old": 46,
 @pytest.fixture(scope="module")
 def wwids(lab: Lab, ansible: Ansible) -> dict[str, str]:
     """LUNs on both hosts; all but two with a multipath device of their name."""
-    found = {name: lab.provide(name, number) for name, number in NUMBERS.items() if name != "new"}
+    found = lab.provide_all({name: number for name, number in NUMBERS.items() if name != "new"})
     numbers = [NUMBERS[name] for name in found]
     ansible.module("kvm", "scsi_rescan", expect={"luns": numbers, "paths": 2})
     devices = [{"wwid": found[name], "alias": name, "paths": 2} for name in ("data", "vg", "swap", "guest", "old")]
@@ -61,6 +61,7 @@ def same_plan(planned: dict[str, Any], done: dict[str, Any]) -> None:
 # Growing
 
 
+@pytest.mark.full
 def test_a_lun_that_has_its_size(ansible: Ansible, wwids: dict[str, str]) -> None:
     run = device(ansible, wwid=wwids["data"], size="64M", timeout=0)
     assert [run[host]["changed"] for host in HOSTS] == [False, False]
@@ -80,6 +81,7 @@ def test_growing_with_multipath(lab: Lab, ansible: Ansible, wwids: dict[str, str
     assert [again[host]["changed"] for host in HOSTS] == [False, False]
 
 
+@pytest.mark.full
 def test_growing_without_multipath_to_what_it_is_now(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     lab("lun", "resize", "bare", "80M")
     done = device(ansible, wwid=wwids["bare"])
@@ -91,6 +93,7 @@ def test_growing_without_multipath_to_what_it_is_now(lab: Lab, ansible: Ansible,
     assert [again[host]["changed"] for host in HOSTS] == [False, False]
 
 
+@pytest.mark.full
 def test_waiting_for_a_size(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     wait = ansible.start_module("kvm1", "scsi_device", (), wwid=wwids["data"], size="128M", timeout=240)
     late = device(ansible, "kvm2", fails=True, wwid=wwids["data"], size="128M", timeout=2)
@@ -99,6 +102,7 @@ def test_waiting_for_a_size(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -
     assert wait()["kvm1"]["size_after"] == 128 * MIB
 
 
+@pytest.mark.full
 def test_a_lun_that_has_shrunk(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     lab("lun", "resize", "data", "64M")
     for size in ("current", "128M"):
@@ -162,6 +166,7 @@ def test_a_free_lun_leaves_without_a_trace(lab: Lab, ansible: Ansible, wwids: di
     assert [again[host]["changed"] for host in HOSTS] == [False, False]
 
 
+@pytest.mark.full
 def test_a_lun_whose_volume_group_is_not_active(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     """It leaves as it is; where LVM has a devices file that file is kept in step."""
     lab.ssh("kvm1", "lvm lvmdevices --yes --config devices/use_devicesfile=1 --adddev /dev/mapper/vg")
@@ -172,6 +177,7 @@ def test_a_lun_whose_volume_group_is_not_active(lab: Lab, ansible: Ansible, wwid
     lab.ssh("kvm1", "rm -f /etc/lvm/devices/system.devices")
 
 
+@pytest.mark.full
 def test_a_lun_by_its_address(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     facts = ansible.module("kvm2", "lun_facts", wwids=[wwids["bare"]])["kvm2"]["ansible_facts"]["san"]
     path = facts["luns"][0]["paths"][0]
@@ -204,6 +210,7 @@ def test_a_map_without_paths_that_queues(lab: Lab, ansible: Ansible, wwids: dict
     assert traces(lab, "kvm2", wwids["swap"]) == ""
 
 
+@pytest.mark.full
 def test_a_path_pulled_while_removing(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     """Whatever the first run makes of it, the next one finishes; a port that comes back scans by itself."""
     wait = ansible.start_module("kvm1", "scsi_device", (), state="absent", wwid=wwids["swap"])
@@ -217,6 +224,7 @@ def test_a_path_pulled_while_removing(lab: Lab, ansible: Ansible, wwids: dict[st
     assert traces(lab, "kvm1", wwids["swap"]) == ""
 
 
+@pytest.mark.full
 def test_a_stale_path_is_proven(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     """The array has unmapped the LUN in one fabric; through the other it is in use."""
     lab("lun", "unmap", "guest", "--host", "kvm1", "--target", "b")
