@@ -71,8 +71,8 @@ def _grow(run: Run, san: San, unit: LogicalUnit, now: LogicalUnit) -> Report:
     if asked and wanted is not None and now.size < wanted:
         now = _await_size(run, unit, now, wanted)
     plan = grow.plan_grow(unit, now, wanted, asked)
-    asking, rest = plan.steps[:1], plan.steps[1:]
-    assert all(isinstance(step, RereadPaths) for step in asking), "asked before, since the plan depends on it"
+    # The paths were asked before: the plan depends on what they said.
+    rest = tuple(step for step in plan.steps if not isinstance(step, RereadPaths))
     run.carry_out(replace(plan, steps=rest), needs_multipathd=bool(rest))
     run.plans[-1] = plan
     return run.report(san, unit, _verified(run, unit, now) if asked else now)
