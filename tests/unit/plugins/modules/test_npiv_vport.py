@@ -29,6 +29,7 @@ DEFAULTS = {
     "fabric": None,
     "move": False,
     "symbolic_name": None,
+    "persistent": False,
     "force": False,
     "timeout": 5.0,
     "expect": {},
