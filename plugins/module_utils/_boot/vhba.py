@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ansible_collections.virt.san.plugins.module_utils._apply import npiv
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
@@ -86,42 +87,47 @@ def is_up(host: Host, wwpn: Wwn) -> bool:
     return name is not None and npiv.read_login(host, name, kernel.scsi_host_of(host, name)).done
 
 
+class Circumstances(NamedTuple):
+    """What an attempt may succeed by; while none of it changes, trying again is of little use."""
+
+    vhba: WantedVhba | None
+    port_up: bool
+    up: bool
+
+
+def circumstances(host: Host, wwpn: Wwn) -> Circumstances:
+    vhba = read_definition(host, wwpn)
+    port_up = vhba is not None and port_state(host, vhba.parent) in UP
+    return Circumstances(vhba, port_up, is_up(host, wwpn))
+
+
 def bring_up(host: Host, wwpn: Wwn, say: Say, ready: Say) -> bool:
     """Return once the vHBA is up, or is no longer wanted. `ready` is called when the boot need not wait any more.
 
     Returns whether that was later than the boot. Raises RefusedError for what no waiting mends.
     """
-    vhba = read_definition(host, wwpn)
-    why = None if vhba is None else attempt(host, vhba, say, PORT_WAIT)
-    if vhba is not None and why is not None:
-        say(f"vHBA {wwpn} is not up: {why}. The boot goes on; the vHBA comes as soon as it can")
-    ready(f"waiting: {why}" if why else "done")
-    late = why is not None
-    while vhba is not None and why is not None:
-        _await_chance(host, vhba)
-        vhba = read_definition(host, wwpn)
-        last, why = why, None if vhba is None else attempt(host, vhba, say, 0)
-        if why not in (None, last):
-            say(f"vHBA {wwpn} is still not up: {why}")
+    why: str | None = None
+    while True:
+        now = circumstances(host, wwpn)
+        if now.vhba is None:
+            say(f"vHBA {wwpn} has no definition (any more): nothing to do")
+            ready("done")
+            return False
+        late, last = why is not None, why
+        why = attempt(host, now.vhba, say, 0 if late else PORT_WAIT)
+        if why is None:
+            ready("done")
+            return late
+        if why != last:
+            say(f"vHBA {wwpn} is not up: {why}. {'' if late else 'The boot goes on; '}it comes as soon as it can")
             ready(f"waiting: {why}")
-    if vhba is None:
-        say(f"vHBA {wwpn} has no definition (any more): nothing to do")
-    return late and vhba is not None
+        _await_change(host, wwpn, now)
 
 
-def _await_chance(host: Host, vhba: WantedVhba) -> None:
-    """Return when the port is Online, or the definition another; not at once where it is Online already."""
-
-    def chance() -> bool:
-        return port_state(host, vhba.parent) in UP or is_up(host, vhba.wwpn) or changed()
-
-    def changed() -> bool:
-        return read_definition(host, vhba.wwpn) != vhba
-
-    if port_state(host, vhba.parent) in UP:
-        wait_until(host, lambda: is_up(host, vhba.wwpn) or changed(), bool, RETRY, interval=INTERVAL)
-    else:
-        wait_until(host, chance, bool, math.inf, interval=INTERVAL)
+def _await_change(host: Host, wwpn: Wwn, before: Circumstances) -> None:
+    """Return when there is reason to try again; after a while also without, where the port is not to blame."""
+    timeout = RETRY if before.port_up else math.inf
+    wait_until(host, lambda: circumstances(host, wwpn), lambda now: now != before, timeout, interval=INTERVAL)
 
 
 def attempt(host: Host, vhba: WantedVhba, say: Say, patience: float) -> str | None:
