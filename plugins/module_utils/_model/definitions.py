@@ -51,8 +51,14 @@ WantedBy=multi-user.target
 
 _TARGET = """\
 # Written by the Ansible module virt.san.npiv_vport, which also removes it.
+# Reached at boot when the virtual HBAs are there, or not to be waited for. What needs their LUNs says
+# WantedBy=virt-san-pools.target and After=virt-san-pools.target; where a vHBA comes late, what failed is started again.
 [Unit]
 Description=Storage on virtual HBAs
+# Or it would come after all that it wants.
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=shutdown.target
 """
 
 
