@@ -44,7 +44,9 @@ LOGIN_WAIT = 15.0
 DISKS_WAIT = 5.0
 """Seconds the boot waits for a disk to show behind the vHBA: there may be none for it."""
 
-LOCK_WAIT = 10.0
+LOCK_WAIT = 30.0
+"""Seconds to wait for others that change the host, as the vHBAs before this one in the queue."""
+
 RETRY = 30.0
 """Seconds between two attempts at a port that is Online."""
 

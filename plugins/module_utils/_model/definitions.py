@@ -23,7 +23,7 @@ TARGET = f"{UNITS}/{POOLS}"
 FOLDERS = (DEFINITIONS, "/etc/virt-san", "/usr/local/lib/virt-san")
 """Removed, inner ones first, with the last definition; others may keep something there."""
 
-START_DEADLINE = 120
+START_DEADLINE = 180
 """Seconds until systemd gives a start up. The program is far quicker in giving up what does not come."""
 
 _SERVICE = """\

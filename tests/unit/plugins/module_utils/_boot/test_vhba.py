@@ -187,11 +187,11 @@ def test_no_vport_free_until_later(boot: Boot) -> None:
 
 def test_another_run_has_the_host(boot: Boot) -> None:
     with host_lock(boot.host, "virt.san.npiv_vport", 0):
-        boot.at(30, lambda: boot.define(replace(VHBA, parent="0" * 16)))
+        boot.at(40, lambda: boot.define(replace(VHBA, parent="0" * 16)))
         boot.at(60, lambda: os.unlink(boot.host.path(definition_path(VHBA.wwpn))))
         assert boot.run() is False
     assert made(boot) == 0
-    assert boot.ready_after == pytest.approx(10, abs=0.3)
+    assert boot.ready_after == pytest.approx(30, abs=0.3)
     assert "virt.san.npiv_vport" in boot.said[0]
 
 
