@@ -108,6 +108,7 @@ def bring_up(host: Host, wwpn: Wwn, say: Say, ready: Say) -> bool:
 
     Returns whether that was later than the boot. Raises RefusedError for what no waiting mends.
     """
+    began = host.clock.monotonic()
     why: str | None = None
     while True:
         now = circumstances(host, wwpn)
@@ -121,7 +122,8 @@ def bring_up(host: Host, wwpn: Wwn, say: Say, ready: Say) -> bool:
             ready("done")
             return late
         if why != last:
-            say(f"vHBA {wwpn} is not up: {why}. {'' if late else 'The boot goes on; '}it comes as soon as it can")
+            boot = "" if late else f"The boot goes on after {host.clock.monotonic() - began:.0f} s of waiting; "
+            say(f"vHBA {wwpn} is not up: {why}. {boot}it comes as soon as it can")
             ready(f"waiting: {why}")
         _await_change(host, wwpn, now)
 

@@ -142,7 +142,8 @@ def test_a_port_that_comes_hours_later(boot: Boot, state: str, held_up: float) -
     assert made(boot) == 1
     assert boot.seconds < HOURS + 10
     assert boot.said[0] == (
-        f"vHBA {VHBA.wwpn} is not up: its HBA {PORT} is {state}. The boot goes on; it comes as soon as it can"
+        f"vHBA {VHBA.wwpn} is not up: its HBA {PORT} is {state}. "
+        f"The boot goes on after {held_up} s of waiting; it comes as soon as it can"
     )
     assert len(boot.said) == 2, "one line when it begins to wait, one when it is done"
 
