@@ -385,13 +385,15 @@ def bring_about(host: Host, options: Mapping[str, Any], check_mode: bool) -> Out
         raise InputError("wwnn: give the node name that goes with wwpn, or a name to derive both from", option="wwnn")
     expect = expect_of(options["expect"])
     ensure = ensure_moved if options["move"] else ensure_present
+    program = None
     if options["persistent"]:
         require_systemd(host)
+        program = packed()
     began = host.clock.monotonic()
     wanted = wanted_of(options, wwpn, wwnn)
     report = ensure(host, wanted, timeout, check_mode)
-    if options["persistent"]:
-        report = ensure_kept(host, report, wanted, packed(), check_mode)
+    if program is not None:
+        report = ensure_kept(host, report, wanted, program, check_mode)
     else:
         report = ensure_not_kept(host, report, wwpn, check_mode)
     left = max(timeout - (host.clock.monotonic() - began), 0.0)
