@@ -95,6 +95,13 @@ options:
       - What the vHBA calls itself in the fabric's name server, up to 63 printable ASCII characters. Drivers that take
         none are a warning.
     type: str
+  persistent:
+    description:
+      - V(true) - the vHBA is there again after a reboot, on the HBA it is on now. Needs systemd.
+      - V(false) - it is gone with the next reboot. A definition that an earlier run has left is removed.
+      - With O(state=absent) the definition goes first, in either case.
+    type: bool
+    default: true
   force:
     description:
       - With O(state=absent), also flush multipath devices that have no working path and queue I/O. That I/O fails.
@@ -108,7 +115,9 @@ options:
     type: float
     default: 60.0
 notes:
-  - Nothing of this outlives a reboot of the host - the kernel keeps no vHBAs.
+  - Kept on the host - a definition in C(/etc/virt-san/vhbas), a unit C(virt-san-vhba@WWPN.service), the target
+    C(virt-san-pools.target), and C(/usr/local/lib/virt-san/virt-san-boot.pyz), the program that the units run. It
+    consists of this module's own code and is replaced when that changes. With the last definition all of it goes.
   - A process whose write to the kernel does not return is left behind, detached; C(ps) shows it as C(san-vp-hostN).
   - A vHBA that the fabric has turned down for good is made anew by the next run, if nothing is behind it. Some
     drivers try to log in only once.
@@ -144,6 +153,11 @@ EXAMPLES = r"""
     name: db02
   check_mode: true
   register: names
+
+- name: Have one for this boot only
+  virt.san.npiv_vport:
+    name: probe
+    persistent: false
 
 - name: Take it away; fails, naming the user, if a LUN behind it is in use
   virt.san.npiv_vport:
@@ -224,6 +238,23 @@ luns:
   returned: with O(state=present)
   type: list
   elements: dict
+persistence:
+  description: What makes the vHBA again at boot (in check mode, what would). V(null) if nothing does.
+  returned: success
+  type: dict
+  contains:
+    unit:
+      description: Unit of systemd; C(journalctl -u) shows what it did.
+      type: str
+      sample: virt-san-vhba@5001a4a6d3f20c81.service
+    definition:
+      description: File that says what it is to make.
+      type: str
+      sample: /etc/virt-san/vhbas/5001a4a6d3f20c81.json
+    parent_wwpn:
+      description: WWPN of the HBA it is made on.
+      type: str
+      sample: 2100001b32a1b2c3
 appeared:
   description: Paths that came while O(expect) was waited for. Fields as of M(virt.san.scsi_rescan).
   returned: with O(state=present)
@@ -302,12 +333,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.virt.san.plugins.module_utils._apply.npiv import Report, ensure_present
 from ansible_collections.virt.san.plugins.module_utils._apply.npiv_away import ensure_absent, ensure_moved
 from ansible_collections.virt.san.plugins.module_utils._apply.npiv_luns import with_luns
+from ansible_collections.virt.san.plugins.module_utils._apply.persistence import (
+    ensure_kept,
+    ensure_not_kept,
+    require_systemd,
+)
 from ansible_collections.virt.san.plugins.module_utils._argspec import LOCK_TIMEOUT, parsed
 from ansible_collections.virt.san.plugins.module_utils._argspec_expect import EXPECT, expect_of
+from ansible_collections.virt.san.plugins.module_utils._boot.pack import packed
 from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_change
 from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model import npiv as model
+from ansible_collections.virt.san.plugins.module_utils._model.definitions import definition_path, unit_name
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn, parse_wwn
 from ansible_collections.virt.san.plugins.module_utils._model.options import parse_seconds
 
@@ -325,6 +363,7 @@ def main() -> None:
             "fabric": {"type": "str"},
             "move": {"type": "bool", "default": False},
             "symbolic_name": {"type": "str"},
+            "persistent": {"type": "bool", "default": True},
             "force": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 60.0},
             **EXPECT,
@@ -341,15 +380,24 @@ def bring_about(host: Host, options: Mapping[str, Any], check_mode: bool) -> Out
     timeout = parsed("timeout", parse_seconds, options["timeout"])
     wwpn, wwnn = names_of(options)
     if options["state"] == "absent":
-        return outcome(ensure_absent(host, wwpn, timeout, check_mode, options["force"]), wwpn, wwnn)
+        return outcome(ensure_absent(host, wwpn, timeout, check_mode, options["force"]), wwpn, wwnn, lasts=False)
     if wwnn is None:
         raise InputError("wwnn: give the node name that goes with wwpn, or a name to derive both from", option="wwnn")
     expect = expect_of(options["expect"])
     ensure = ensure_moved if options["move"] else ensure_present
+    program = None
+    if options["persistent"]:
+        require_systemd(host)
+        program = packed()
     began = host.clock.monotonic()
-    report = ensure(host, wanted_of(options, wwpn, wwnn), timeout, check_mode)
+    wanted = wanted_of(options, wwpn, wwnn)
+    report = ensure(host, wanted, timeout, check_mode)
+    if program is not None:
+        report = ensure_kept(host, report, wanted, program, check_mode)
+    else:
+        report = ensure_not_kept(host, report, wwpn, check_mode)
     left = max(timeout - (host.clock.monotonic() - began), 0.0)
-    return outcome(with_luns(host, report, expect, left, check_mode), wwpn, wwnn)
+    return outcome(with_luns(host, report, expect, left, check_mode), wwpn, wwnn, lasts=options["persistent"])
 
 
 def names_of(options: Mapping[str, Any]) -> tuple[Wwn, Wwn | None]:
@@ -378,13 +426,15 @@ def wanted_of(options: Mapping[str, Any], wwpn: Wwn, wwnn: Wwn) -> model.WantedV
     )
 
 
-def outcome(report: Report, wwpn: Wwn, wwnn: Wwn | None) -> Outcome:
+def outcome(report: Report, wwpn: Wwn, wwnn: Wwn | None, lasts: bool) -> Outcome:
     vhba = report.vhba
+    kept = {"unit": unit_name(wwpn), "definition": definition_path(wwpn), "parent_wwpn": report.parent_wwpn}
     facts = {
         **report.facts,
         "wwpn": wwpn,
         "wwnn": wwnn or (vhba.vport.wwnn if vhba else None),
         "vhba": vhba.to_dict() if vhba else None,
+        "persistence": kept if lasts else None,
         "steps": report.steps,
     }
     return Outcome(report.changed, facts, report.before, report.after, report.warnings)

@@ -29,8 +29,10 @@ Names = dict[str, dict[str, str]]
 def vport(
     ansible: Ansible, hosts: str = "kvm", fails: bool = False, check: bool = False, name: str = NAME, **options: Any
 ) -> Run:
+    """What outlasts a reboot is test_vhba_persistence's."""
     flags = ("--check", "--diff") if check else ("--diff",)
-    return ansible.module(hosts, "npiv_vport", fails, flags, name=name, parent=FABRIC_A, **options)
+    options = {"name": name, "parent": FABRIC_A, "persistent": False, **options}
+    return ansible.module(hosts, "npiv_vport", fails, flags, **options)
 
 
 def changed(run: Run, *hosts: str) -> list[bool]:
@@ -108,7 +110,7 @@ def test_facts_show_both_ways(ansible: Ansible, names: Names) -> None:
 @pytest.mark.full
 def test_on_another_hba_it_is_said_and_moved_only_when_asked(lab: Lab, ansible: Ansible, names: Names) -> None:
     before = lab.devices("kvm2")
-    options: dict[str, Any] = {"name": NAME, "parent": FABRIC_B}
+    options: dict[str, Any] = {"name": NAME, "parent": FABRIC_B, "persistent": False}
     run = ansible.module("kvm2", "npiv_vport", True, **options)["kvm2"]
     assert run["error"] == "RefusedError"
     assert "move: true" in run["msg"]

@@ -16,7 +16,7 @@ PAYLOAD: dict[str, set[str]] = {
     "lun_facts": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "lvm_devices": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "multipath_devices": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
-    "npiv_vport": {"_apply", "_argspec", "_argspec_expect", "_entry", "_errors", "_host", "_model", "_plan"},
+    "npiv_vport": {"_apply", "_argspec", "_argspec_expect", "_boot", "_entry", "_errors", "_host", "_model", "_plan"},
     "scsi_device": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "scsi_rescan": {"_apply", "_argspec", "_argspec_expect", "_entry", "_errors", "_host", "_model", "_plan"},
 }

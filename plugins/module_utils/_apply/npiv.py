@@ -60,6 +60,8 @@ class Report:
     after: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    parent_wwpn: Wwn | None = None
+    """The HBA that carries it; in check mode, that would."""
 
 
 def look(host: Host) -> Seen:
@@ -97,7 +99,14 @@ def ensure_present(host: Host, wanted: WantedVhba, timeout: float, check_mode: b
 
 def report(plan: VhbaPlan, after: Mapping[str, Any], vhba: Vhba | None, warnings: tuple[str, ...] = ()) -> Report:
     told = tuple(dict.fromkeys((*plan.warnings, *warnings)))
-    return Report(plan.before != after, vhba, plan.describe(), plan.before, after, told)
+    carrier = parent_of(plan, vhba)
+    return Report(plan.before != after, vhba, plan.describe(), plan.before, after, told, parent_wwpn=carrier)
+
+
+def parent_of(plan: VhbaPlan, vhba: Vhba | None) -> Wwn | None:
+    """Return the WWPN of the HBA that a plan makes the vHBA on, or that it is on already."""
+    made = next((step.parent_wwpn for step in plan.steps if isinstance(step, CreateVport)), None)
+    return made or (vhba.parent.wwpn if vhba is not None else None)
 
 
 def perform(host: Host, step: VhbaStep, seen: Seen, timeout: float) -> None:

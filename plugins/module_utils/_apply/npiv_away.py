@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._apply import npiv, removal
+from ansible_collections.virt.san.plugins.module_utils._apply import npiv, persistence, removal
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
 from ansible_collections.virt.san.plugins.module_utils._apply.multipath_look import require_daemon
 from ansible_collections.virt.san.plugins.module_utils._apply.npiv import Report
@@ -36,29 +36,32 @@ from ansible_collections.virt.san.plugins.module_utils._plan.npiv_steps import (
     DeleteVport,
     NameVport,
 )
+from ansible_collections.virt.san.plugins.module_utils._plan.persistence import KEEP_STEPS
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import RemovalPlan, behind, plan_removal
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 
 
 def ensure_absent(host: Host, wwpn: Wwn, timeout: float, check_mode: bool = False, force: bool = False) -> Report:
-    """Have no vHBA with this WWPN. `timeout`: seconds for each step to show.
+    """Have no vHBA with this WWPN, now and after the next boot. `timeout`: seconds for each step to show.
+
+    It is forgotten first: what waits to make it would do so in the middle, and a boot would bring it back.
 
     Raises InUseError, naming all holders of what would lose its last path, before anything is written.
     """
     seen = npiv.look(host)
     plan = plan_absent(seen, wwpn)
     cleared = clear(host, seen, seen.vhbas(wwpn), check_mode, force)
-    steps: tuple[Step, ...] = (*cleared.steps, *plan.steps)
+    forget = persistence.plan_gone(host, wwpn)
+    steps: tuple[Step, ...] = (*forget.steps, *cleared.steps, *plan.steps)
     if not check_mode:
         _carry_out(host, steps, seen, timeout)
         _require_done(steps, plan_absent(npiv.look(host), wwpn))
-    before = {**plan.before, "luns": cleared.before["luns"]}
-    after = {**plan.after, "luns": cleared.after["luns"]}
+        persistence.require_done(forget, persistence.plan_gone(host, wwpn))
+    before = {**plan.before, "luns": cleared.before["luns"], **forget.before}
+    after = {**plan.after, "luns": cleared.after["luns"], **forget.after}
     vhbas = seen.vhbas(wwpn)
     told = [step.describe() for step in steps]
-    return Report(
-        bool(plan.steps), vhbas[0] if vhbas else None, told, before, after, cleared.warnings, removed(cleared)
-    )
+    return Report(before != after, vhbas[0] if vhbas else None, told, before, after, cleared.warnings, removed(cleared))
 
 
 def ensure_moved(host: Host, wanted: WantedVhba, timeout: float, check_mode: bool = False) -> Report:
@@ -85,7 +88,9 @@ def ensure_moved(host: Host, wanted: WantedVhba, timeout: float, check_mode: boo
         last = the_one(now, wanted) or there
         after = {**left.before, "luns": cleared.after["luns"]}
     told = [step.describe() for step in steps]
-    return Report(True, last, told, before, after, (*cleared.warnings, *make.warnings), removed(cleared))
+    warnings = (*cleared.warnings, *make.warnings)
+    carrier = npiv.parent_of(make, last)
+    return Report(True, last, told, before, after, warnings, removed(cleared), parent_wwpn=carrier)
 
 
 def clear(
@@ -119,6 +124,8 @@ def _carry_out(host: Host, steps: tuple[Step, ...], seen: Seen, timeout: float) 
     def perform(step: Step) -> None:
         if isinstance(step, (CreateVport, NameVport, AwaitLogin, DeleteVport)):
             npiv.perform(host, step, seen, timeout)
+        elif isinstance(step, KEEP_STEPS):
+            persistence.perform(host, step)
         else:
             removal.perform(host, step, timeout)
 

@@ -75,6 +75,13 @@ def read_port(host: Host, name: str) -> FcPort | None:
     )
 
 
+def read_port_state(host: Host, name: str, wwpn: str | None) -> str | None:
+    """Return the state of FC host `name`, if it has this WWPN; None if not. Two attributes: it is asked for hours."""
+    if wwpn is None or kernel_wwn(host.read(f"{HOSTS}/{name}/port_name")) != wwpn:
+        return None
+    return host.read(f"{HOSTS}/{name}/port_state") or "Unknown"
+
+
 def read_remote_ports(host: Host, of: str = "") -> list[RemotePort]:
     """Return the remote ports of all FC hosts, or of one ("host7"), those of the switch itself left out."""
     begins = f"rport-{of[len('host') :]}:" if of else ""

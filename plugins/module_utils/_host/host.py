@@ -38,6 +38,9 @@ NO_VALUE = frozenset(
 C_LOCALE = {"LC_ALL": "C", "LANG": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 READ_CHUNK = 65536
 
+TEMPORARY = ".virt-san"
+"""End of the names of files that are being written. A killed run leaves one."""
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -202,16 +205,16 @@ class Host:
         finally:
             os.close(fd)
 
-    def write_file(self, path: str, content: str, mode: int = 0o644) -> None:
+    def write_file(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
         """Replace a file atomically: readers see the old or the new content, also after a crash."""
         target = self.root + path
         folder = os.path.dirname(target)
         os.makedirs(folder, exist_ok=True)
-        temporary = os.path.join(folder, f".{os.path.basename(target)}.{os.getpid()}.virt-san")
+        temporary = os.path.join(folder, f".{os.path.basename(target)}.{os.getpid()}{TEMPORARY}")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            with os.fdopen(fd, "w", encoding="utf-8") as stream:
-                stream.write(content)
+            with os.fdopen(fd, "wb") as stream:
+                stream.write(content.encode() if isinstance(content, str) else content)
                 stream.flush()
                 os.fchmod(stream.fileno(), mode)
                 os.fsync(stream.fileno())
@@ -234,6 +237,19 @@ class Host:
     def control(self, path: str) -> AbstractContextManager[Ask]:
         """Open a driver's control node; use it with `with`. Raises OSError."""
         return self._control(self.root + path)
+
+    def remove_folder(self, path: str) -> bool:
+        """Remove a folder if it is empty; tell whether it is gone."""
+        try:
+            os.rmdir(self.root + path)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR):
+                return False
+            raise
+        _sync_folder(os.path.dirname(self.root + path))
+        return True
 
     # Running.
 

@@ -222,7 +222,7 @@ def restore_files() -> list[str]:
     if units:
         run("systemctl", "daemon-reload")
         changed.append("units")
-    for name in ("/etc/virt-san", "/var/lib/virt-san", "/run/virt-san"):
+    for name in ("/etc/virt-san", "/var/lib/virt-san", "/run/virt-san", "/usr/local/lib/virt-san"):
         if remove(Path(name)):
             changed.append(name)
     return changed

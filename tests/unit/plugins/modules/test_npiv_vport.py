@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.virt.san.plugins.module_utils._boot.pack import packed
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     InputError,
     NotFoundError,
     RefusedError,
+    UnavailableError,
     WaitTimeoutError,
 )
 from ansible_collections.virt.san.plugins.modules import npiv_vport
+from ansible_collections.virt.san.tests.unit.support.fake_systemd import FakeSystemd
 from ansible_collections.virt.san.tests.unit.support.npiv_kernel import behind_the_vhba, kernel
 
 DEFAULTS = {
@@ -29,6 +32,7 @@ DEFAULTS = {
     "fabric": None,
     "move": False,
     "symbolic_name": None,
+    "persistent": False,
     "force": False,
     "timeout": 5.0,
     "expect": {},
@@ -144,3 +148,33 @@ def test_a_wrong_option_is_named(host, options, says):
 def test_a_parent_that_is_not_there(host):
     with pytest.raises(NotFoundError, match=r"no HBA host9; it has: host0 \(20005254c2571d46\), host1"):
         run(host, name="db01", parent="host9")
+
+
+def test_it_lasts_by_default(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(host, "_runner", FakeSystemd(tmp_path, host._runner))
+    planned = run(host, check_mode=True, name="db01", parent="0000:00:06.0", persistent=True)
+    assert not (tmp_path / "etc/virt-san").exists()
+    done = run(host, name="db01", parent="0000:00:06.0", persistent=True)
+    assert (done.changed, done.facts["steps"]) == (True, planned.facts["steps"])
+    assert planned.after["persistence"] == done.after["persistence"]
+    kept = done.facts["persistence"]
+    assert (
+        kept
+        == planned.facts["persistence"]
+        == {
+            "unit": "virt-san-vhba@5001a4a6ccebd6af.service",
+            "definition": "/etc/virt-san/vhbas/5001a4a6ccebd6af.json",
+            "parent_wwpn": "200052542a9c277f",
+        }
+    )
+    assert (tmp_path / "usr/local/lib/virt-san/virt-san-boot.pyz").read_bytes() == packed()
+    assert not run(host, name="db01", persistent=True).changed
+    done = run(host, name="db01", persistent=False)
+    assert (done.changed, done.facts["persistence"], done.facts["vhba"]["host"]) == (True, None, "host7")
+    assert not (tmp_path / "etc/virt-san").exists()
+
+
+def test_without_systemd_nothing_is_begun(host):
+    with pytest.raises(UnavailableError, match="persistent: false"):
+        run(host, name="db01", persistent=True)
+    assert host.written() == []

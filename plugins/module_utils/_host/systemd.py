@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""systemd: what it knows of a unit, the few things it is asked to do, and what a service tells it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import NamedTuple
+
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host, parse_properties
+
+RUNNING = "/run/systemd/system"
+"""There if systemd is the one that booted the machine."""
+
+DEADLINE = 60.0
+"""Seconds for one command: a reload runs all generators."""
+
+_PROPERTIES = "LoadState,ActiveState,UnitFileState,NeedDaemonReload"
+
+
+class Unit(NamedTuple):
+    """A unit as systemd knows it."""
+
+    enabled: bool = False
+    active: str = "inactive"
+    """Its state in systemd's words: active, activating, inactive, failed..."""
+    stale: bool = False
+    """Its files are others than those that systemd has read."""
+
+
+def is_running(host: Host) -> bool:
+    return host.exists(RUNNING)
+
+
+def read_unit(host: Host, name: str) -> Unit:
+    """Return what systemd knows of a unit; one that does not exist is neither enabled nor active."""
+    return parse_unit(host.run(["systemctl", "show", "-p", _PROPERTIES, "--", name], DEADLINE).stdout)
+
+
+def parse_unit(text: str) -> Unit:
+    told = parse_properties(text)
+    return Unit(
+        enabled=told.get("UnitFileState") == "enabled",
+        active=told.get("ActiveState") or "inactive",
+        stale=told.get("NeedDaemonReload") == "yes",
+    )
+
+
+def reload(host: Host) -> None:
+    """Have all unit files read again."""
+    host.run(["systemctl", "daemon-reload"], DEADLINE)
+
+
+def enable(host: Host, name: str) -> None:
+    """Have a unit started at boot, and begin to start it now. Unit files are read again on the way."""
+    host.run(["systemctl", "enable", "--now", "--no-block", "--", name], DEADLINE)
+
+
+def disable(host: Host, name: str) -> None:
+    """End a unit, have it no longer started at boot, and forget that it failed."""
+    host.run(["systemctl", "disable", "--now", "--", name], DEADLINE)
+    host.run(["systemctl", "reset-failed", "--", name], DEADLINE, accept=(0, 1))
+
+
+def start_soon(host: Host, name: str) -> None:
+    """Start a unit, and with it those it wants that are not active, without waiting for them."""
+    host.run(["systemctl", "start", "--no-block", "--", name], DEADLINE)
+
+
+def stop(host: Host, name: str) -> None:
+    """End a unit; one that does not exist is ended already."""
+    host.run(["systemctl", "stop", "--", name], DEADLINE, accept=(0, 5))
+
+
+def tell(ready: bool, status: str) -> None:
+    """Tell systemd how far this service is; no service, nobody to tell."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    text = f"{'READY=1' if ready else ''}\nSTATUS={status}".strip()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as said:
+        try:
+            said.sendto(text.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
+        except OSError:
+            pass

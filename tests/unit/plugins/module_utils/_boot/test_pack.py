@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program for boots is whole, the same each time, and packed as well from an archive, as Ansible sends modules."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from ansible_collections.virt.san.plugins.module_utils._boot import pack
+from ansible_collections.virt.san.tests.unit.support import lawbook
+from ansible_collections.virt.san.tests.unit.support.collection import PLUGINS
+
+CORE = "ansible_collections/virt/san/plugins/module_utils"
+
+
+def test_the_list_is_what_the_source_says() -> None:
+    entry = "_boot/main.py"
+    needed = lawbook.closure(PLUGINS, PLUGINS / "module_utils" / entry)
+    assert sorted({*needed, entry}) == list(pack.FILES)
+
+
+def test_the_same_sources_make_the_same_bytes(tmp_path: Path) -> None:
+    program = tmp_path / "program.pyz"
+    program.write_bytes(pack.packed())
+    assert program.read_bytes() == pack.packed()
+    with zipfile.ZipFile(program) as archive:
+        assert archive.testzip() is None
+        for name in pack.FILES:
+            assert archive.read(f"{CORE}/{name}") == (PLUGINS / "module_utils" / name).read_bytes()
+        assert {info.date_time[0] for info in archive.infolist()} == {1980}
+
+
+def test_packed_from_an_archive(tmp_path: Path) -> None:
+    """As on a host: the module's own files are in an archive, with an empty __init__.py in each folder."""
+    sent = tmp_path / "sent.zip"
+    files = {*lawbook.closure(PLUGINS, PLUGINS / "module_utils/_boot/pack.py"), "_boot/pack.py"}
+    folders = {"/".join(f"{CORE}/{name}".split("/")[:count]) for name in files for count in range(1, 7)}
+    with zipfile.ZipFile(sent, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in files:
+            archive.write(PLUGINS / "module_utils" / name, f"{CORE}/{name}")
+        for folder in {folder for folder in folders if not folder.endswith(".py")}:
+            archive.writestr(f"{folder}/__init__.py", "")
+    script = (
+        f"import sys; sys.path.insert(0, {str(sent)!r})\n"
+        "from ansible_collections.virt.san.plugins.module_utils._boot.pack import packed\n"
+        "sys.stdout.buffer.write(packed())"
+    )
+    done = subprocess.run([sys.executable, "-IS", "-c", script], capture_output=True, check=True)
+    assert done.stdout == pack.packed()
+
+
+def test_it_runs_by_itself(tmp_path: Path) -> None:
+    """Without Ansible, without the packages of this machine."""
+    program = tmp_path / "virt-san-boot.pyz"
+    program.write_bytes(pack.packed())
+    done = subprocess.run([sys.executable, "-IS", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "usage: virt-san-boot.pyz vhba WWPN" in done.stderr
+    modules = subprocess.run(
+        [sys.executable, "-ISX", "importtime", program], capture_output=True, text=True, check=False
+    )
+    assert "ansible.module_utils" not in modules.stderr
+    assert "_boot.vhba" in modules.stderr
