@@ -25,7 +25,7 @@ DONE, FAILED, MISUSED, NOT_UP = 0, 1, 2, 3
 
 
 def main() -> None:
-    sys.exit(run(Host(), sys.argv[1:]))
+    raise SystemExit(run(Host(), sys.argv[1:]))
 
 
 def run(host: Host, words: Sequence[str]) -> int:
