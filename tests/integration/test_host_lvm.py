@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Role host, and a volume group inside a LUN as a guest would make it: the host leaves it alone, over a reboot too.
 
-The tests build on each other, in their order: emulated machines are slow, and one reboot has to do.
+The tests build on each other, in their order: emulated machines are slow, and one reboot has to do. It is still a
+story of many minutes, and none of its chapters can be left out.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pytest
 
 from .conftest import HOSTS, Ansible, Lab, Run
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("luns")]
+pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.usefixtures("luns")]
 
 PLAYBOOK = "playbooks/host.yml"
 GUEST, OWN = "guestvg", "images"
@@ -97,7 +98,6 @@ def test_left_alone_lvm_takes_what_a_guest_made(lab: Lab) -> None:
         assert groups(lab, host) == {GUEST, OWN}
 
 
-@pytest.mark.full
 def test_check_mode_writes_nothing(lab: Lab, ansible: Ansible) -> None:
     before = {host: lab.devices(host) for host in HOSTS}
     run = prepare(ansible, flags=("--check", "--diff"))
@@ -126,7 +126,6 @@ def test_the_role_hides_and_deactivates_it(lab: Lab, ansible: Ansible) -> None:
         assert groups(lab, host) == {OWN}
 
 
-@pytest.mark.full  # the run after the reboot is a second one too
 def test_a_second_run_changes_nothing(ansible: Ansible) -> None:
     run = prepare(ansible)
     assert {host: run.stats(host)["changed"] for host in HOSTS} == {"kvm1": 0, "kvm2": 0}
