@@ -10,7 +10,7 @@ the host must neither activate nor change it, for a guest on this or another hos
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -206,7 +206,8 @@ def plan_present(sight: LvmSight, names: Iterable[str], method: str) -> LvmPlan:
     steps += [DeactivateVg(vg.uuid, vg.name, tuple(lv.name for lv in vg.active)) for vg in foreign if vg.active]
     refresh = sight.initramfs.copies and (sight.initramfs.stale or any(isinstance(one, WriteSetting) for one in steps))
     boot, told = _initramfs(sight, refresh)
-    visible = (sight.visible | needed) - set(unwanted)
+    # What LVM does not see although nothing is left to do is not hidden by us, and stays as it is.
+    visible = (sight.visible | needed) - set(unwanted) if steps else sight.visible
     listed = _listed(sight, method, steps)
     return LvmPlan(
         steps=(*steps, *boot),
@@ -221,8 +222,14 @@ def plan_present(sight: LvmSight, names: Iterable[str], method: str) -> LvmPlan:
         needed=needed,
         unwanted=frozenset(unwanted),
         method=method,
-        warnings=(*warnings, *told),
+        warnings=(*warnings, *told, *_hidden(pv for pv in devices if pv.device not in visible)),
     )
+
+
+def _hidden(devices: Iterable[SeenPv]) -> Iterator[str]:
+    paths = [pv.path for pv in devices]
+    if paths:
+        yield (f"LVM may use {', '.join(paths)} and does not see it: look for a filter in lvm.conf")
 
 
 def _listed(sight: LvmSight, method: str, steps: Iterable[LvmStep]) -> tuple[list[str], list[str]]:

@@ -93,22 +93,20 @@ def apply(before: LvmSight, plan: LvmPlan) -> LvmSight:
             initramfs = replace(initramfs, stale=False)
         else:
             vgs = [replace(group, active=()) if group.uuid == step.uuid else group for group in vgs]
-    everything = [one for group in vgs for one in group.pvs] + list(before.others)
-    if setting is None:
+    after = replace(before, vgs=tuple(vgs), listed=listed, devices_file=there, setting=setting, initramfs=initramfs)
+    return obeyed(after)
+
+
+def obeyed(host: LvmSight) -> LvmSight:
+    """Return a host whose LVM sees what its configuration lets it see, and nothing else."""
+    everything = [one for group in host.vgs for one in group.pvs] + list(host.others)
+    if host.setting is None or (host.setting.method == DEVICES_FILE and not host.devices_file):
         visible = frozenset(one.device for one in everything)
-    elif setting.method == DEVICES_FILE:
-        visible = frozenset(listed) if there else frozenset(one.device for one in everything)
+    elif host.setting.method == DEVICES_FILE:
+        visible = frozenset(host.listed)
     else:
-        visible = frozenset(one.device for one in everything if set(one.links) & set(setting.patterns))
-    return replace(
-        before,
-        vgs=tuple(vgs),
-        visible=visible,
-        listed=listed,
-        devices_file=there,
-        setting=setting,
-        initramfs=initramfs,
-    )
+        visible = frozenset(one.device for one in everything if set(one.links) & set(host.setting.patterns))
+    return replace(host, visible=visible)
 
 
 # Whose?
@@ -193,6 +191,15 @@ def test_a_host_that_boots_from_lvm_keeps_its_initramfs() -> None:
     assert "update-initramfs -u" in plan.warnings[0]
 
 
+def test_what_somebody_else_hides_is_said_and_is_no_change() -> None:
+    own = vg("system", pv("vda", lun=False), pv("vdb", lun=False))
+    seen = sight(own, visible=frozenset({"vda"}), setting=Setting(DEVICES_FILE), devices_file=True)
+    seen = replace(seen, listed={"vda": "/dev/vda", "vdb": "/dev/vdb"})
+    plan = plan_present(seen, ("system",), "auto")
+    assert (plan.steps, plan.changed) == ((), False)
+    assert "/dev/vdb and does not see it" in plan.warnings[0]
+
+
 def test_absent_without_a_setting_is_nothing() -> None:
     plan = plan_absent(sight(devices_file=True, listed={"vda": "/dev/vda"}))
     assert (plan.steps, plan.changed) == ((), False)
@@ -266,7 +273,7 @@ def test_a_plan_deactivates_nothing_that_is_open_or_the_hosts(
             assert not by_uuid[step.uuid].local
 
 
-@given(hosts(), WISHES, METHODS)
+@given(hosts().map(obeyed), WISHES, METHODS)
 def test_a_plan_applied_and_planned_again_is_empty(host: LvmSight, names: tuple[str, ...], method: str) -> None:
     plan = planned(host, names, method)
     after = apply(host, plan)
