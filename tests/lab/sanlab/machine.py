@@ -21,6 +21,10 @@ _KERNEL_ARGUMENTS = (
 # Measured in seconds of real processor time until ssh answers, one virtual processor: this 31, "max" 38; two virtual
 # processors 70, as each has to wait for the other at every change of a page table.
 _EMULATED_CPU = "qemu64,-svm"
+# Full FCoE frames need an MTU of 2158 and more. And no filter of addresses: each FC port has a MAC address of its own,
+# and newer kernels (6.12) tell a virtio card of it some time later, so that the answer to the first frame sent from it
+# would be dropped. The switch sends a machine nothing that is not for it.
+_FABRIC_CARD = "host_mtu=2500,ctrl_rx=off"
 
 
 def process_name(machine: str) -> str:
@@ -85,7 +89,8 @@ def _fabric_cards(lab: Lab, machine: Machine) -> list[str]:
         sockets = f"local.type=unix,local.path={end}.vm,remote.type=unix,remote.path={end}.sw"
         arguments += ["-netdev", f"dgram,id=net-{nic},{sockets}"]
         mac = lab.mac(machine.name, nic)
-        arguments += ["-device", f"virtio-net-pci,id={nic},netdev=net-{nic},mac={mac},host_mtu=2500,romfile="]
+        card = f"virtio-net-pci,id={nic},netdev=net-{nic},mac={mac},{_FABRIC_CARD},romfile="
+        arguments += ["-device", card]
     return arguments
 
 

@@ -29,7 +29,7 @@ def test_each_fabric_card_has_its_two_ends(lab: Lab):
     for nic in ARRAY.nics:
         assert f"local.path={lab.runtime}/array-{nic}.vm," in command
         assert f"remote.path={lab.runtime}/array-{nic}.sw" in command
-        assert f"id={nic},netdev=net-{nic},mac={lab.mac('array', nic)},host_mtu=2500" in command
+        assert f"id={nic},netdev=net-{nic},mac={lab.mac('array', nic)},host_mtu=2500,ctrl_rx=off" in command
 
 
 def test_only_the_array_has_a_store(lab: Lab):
