@@ -8,7 +8,8 @@ report = ensure_present(host, WantedVhba(wwpn, wwnn, parent=parent_wwpn), timeou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,22 +133,26 @@ def _create(host: Host, step: CreateVport, seen: Seen) -> None:
     if step.parent_wwpn != kernel_wwn(host.read(f"{fc.HOSTS}/{step.parent}/port_name")):
         raise NotFoundError(f"{step.parent} is no longer the HBA {step.parent_wwpn}")
     _refuse_hung(host, step.parent)
-    code = _write(host, step.parent, npiv.create_write(host, step.parent, f"{step.wwpn}:{step.wwnn}"), CREATE_DEADLINE)
-    if code:
-        raise CommandError(npiv.why_not_created(code, _driver(seen, step.parent)), errno=code, hba=step.parent)
+    writes = [npiv.create_write(host, step.parent, f"{step.wwpn}:{step.wwnn}")]
+    if step.symbolic_name is not None:
+        writes.append(npiv.name_write(step.parent, step.wwpn, step.symbolic_name))
+    codes = _write(host, step.parent, writes, CREATE_DEADLINE)
+    if codes[0]:
+        raise CommandError(npiv.why_not_created(codes[0], _driver(seen, step.parent)), errno=codes[0], hba=step.parent)
+    _require_named(codes[1:])
     if npiv.find_vport(host, step.wwpn, step.parent) is None:
         raise CommandError(
             "the kernel took it for done, and there is no such vport all the same: see dmesg", hba=step.parent
         )
 
 
-def _write(host: Host, parent: str, write: Write, deadline: float) -> int:
-    """Write in a child, and return the kernel's errno. Raises CommandError where it does not answer in time."""
+def _write(host: Host, parent: str, writes: Sequence[Write], deadline: float) -> list[int]:
+    """Write in one child; return the kernel's errno for each. Raises CommandError where it does not answer in time."""
     job = npiv.JOB.format(parent)
-    result = children.write_all(host, {job: [write]}, deadline)[job]
+    result = children.write_all(host, {job: writes}, deadline)[job]
     if result.stuck is not None:
         raise CommandError(_late(result, deadline), hba=parent, pid=result.pid)
-    return result.done[0].errno
+    return [written.errno for written in result.done]
 
 
 def _refuse_hung(host: Host, parent: str) -> None:
@@ -173,11 +178,15 @@ def _driver(seen: Seen, name: str) -> str | None:
 def _name(host: Host, step: NameVport) -> None:
     """Set the symbolic name; a driver that takes none is no failure: the report says so."""
     name = npiv.find_vport(host, step.wwpn)
-    if name is not None and npiv.takes_name(host, name):
+    if name is not None:
         parent = f"host{name[len('vport-') :].partition(':')[0]}"
-        code = _write(host, parent, npiv.name_write(name, step.name), NAME_DEADLINE)
+        _require_named(_write(host, parent, [npiv.name_write(parent, step.wwpn, step.name)], NAME_DEADLINE))
+
+
+def _require_named(codes: Iterable[int]) -> None:
+    for code in codes:
         if code:
-            raise CommandError(f"the driver did not take the name: errno {code}", errno=code)
+            raise CommandError(f"the driver did not take the symbolic name: {os.strerror(code)}", errno=code)
 
 
 # Waiting for the fabric
@@ -257,7 +266,7 @@ def _delete(host: Host, step: DeleteVport, seen: Seen, timeout: float) -> None:
         if npiv.find_vport(host, step.wwpn, step.parent) is None:
             return 0
         _refuse_disks(host, step)
-        return _write(host, step.parent, npiv.delete_write(host, step.parent, names), DELETE_DEADLINE)
+        return _write(host, step.parent, [npiv.delete_write(host, step.parent, names)], DELETE_DEADLINE)[0]
 
     code = wait_until(host, attempt, lambda said: said not in npiv.BUSY, timeout)
     left = wait_until(host, lambda: _left(host, step), lambda names: not names, 0 if code else timeout)

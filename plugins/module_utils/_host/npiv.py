@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import dataclass
 
 from ansible_collections.virt.san.plugins.module_utils._host import fc, scsi
 from ansible_collections.virt.san.plugins.module_utils._host.children import Write
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._model.ids import kernel_wwn
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn, kernel_wwn
 
 _FORBIDDEN = "run the task as root (become: true) on the machine itself, not in a container with a read-only /sys"
 _PERMISSION = {errno.EACCES: _FORBIDDEN, errno.EPERM: _FORBIDDEN, errno.EROFS: _FORBIDDEN}
@@ -71,9 +72,28 @@ def delete_write(host: Host, parent: str, names: str) -> Write:
     return Write(_attribute(host, parent, "vport_delete"), names)
 
 
-def name_write(vport: str, name: str) -> Write:
-    """Return the write that gives a vport its symbolic name."""
-    return Write(f"{fc.VPORTS}/{vport}/symbolic_name", name)
+@dataclass(frozen=True)
+class NameWrite(Write):
+    """The write that gives a vport its symbolic name, `value`; `path` is where vports are.
+
+    It finds the vport itself: it follows the write that makes one in the same child. By the time that another child
+    has begun, the kernel is busy with what is behind the new port.
+    """
+
+    wwpn: Wwn
+    parent: str
+
+    def perform(self, host: Host) -> str:
+        """Do it, unless there is no such vport or its driver takes no name: then there is nothing to do."""
+        name = find_vport(host, self.wwpn, self.parent)
+        if name is not None and takes_name(host, name):
+            host.write_attribute(f"{self.path}/{name}/symbolic_name", self.value)
+        return ""
+
+
+def name_write(parent: str, wwpn: Wwn, name: str) -> Write:
+    """Return the write that gives a vport its symbolic name, if its driver takes one."""
+    return NameWrite(fc.VPORTS, name, wwpn, parent)
 
 
 def takes_name(host: Host, vport: str) -> bool:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,7 +111,7 @@ def plan_present(seen: Seen, wanted: WantedVhba) -> VhbaPlan:
     if there is None:
         refuse_taken(seen, wanted)
         parent = choose_parent(seen.hbas, wanted)
-        return _plan(seen, wanted, None, (_create(parent, wanted), *_naming(seen, wanted, None)), parent)
+        return _plan(seen, wanted, None, (_create(parent, wanted, wanted.symbolic_name),), parent)
     if there.vport.wwnn != wanted.wwnn:
         raise IdentityError(
             f"vHBA {wanted.wwpn} is there ({there}) with WWNN {there.vport.wwnn}, not {wanted.wwnn}: is it another "
@@ -124,15 +123,16 @@ def plan_present(seen: Seen, wanted: WantedVhba) -> VhbaPlan:
         _refuse_elsewhere(seen, wanted, there)
     if there.vport.state in DELETABLE and there.vport.host not in seen.with_devices:
         # Its login is over, and some drivers never try again. Nothing is behind it that could be lost.
-        anew: tuple[VhbaStep, ...] = (_delete(there), _create(there.parent, wanted), *_naming(seen, wanted, there))
-        return _plan(seen, wanted, there, anew, there.parent)
+        create = _create(there.parent, wanted, _takes(seen, wanted, there))
+        return _plan(seen, wanted, there, (_delete(there), create), there.parent)
     if failed(there.vport.state):
         raise UnavailableError(
             f"vHBA {wanted.wwpn} ({there}) is {there.vport.state}: {advice(there.vport.state)}",
             vport_state=there.vport.state,
             vport_last_state=there.vport.last_state,
         )
-    naming = tuple(step for step in _naming(seen, wanted, there) if there.vport.symbolic_name != step.name)
+    name = _takes(seen, wanted, there)
+    naming = () if name is None or name == there.vport.symbolic_name else (NameVport(wanted.wwpn, name),)
     return _plan(seen, wanted, there, naming, there.parent)
 
 
@@ -207,18 +207,17 @@ def plan_absent(seen: Seen, wwpn: Wwn) -> VhbaPlan:
 # Parts of a plan
 
 
-def _create(parent: Hba, wanted: WantedVhba) -> CreateVport:
-    return CreateVport(parent.name, parent.wwpn, wanted.wwpn, wanted.wwnn)
+def _create(parent: Hba, wanted: WantedVhba, name: str | None) -> CreateVport:
+    return CreateVport(parent.name, parent.wwpn, wanted.wwpn, wanted.wwnn, name)
 
 
 def _delete(there: Vhba) -> DeleteVport:
     return DeleteVport(there.parent.name, there.vport.wwpn, there.vport.wwnn, there.vport.host)
 
 
-def _naming(seen: Seen, wanted: WantedVhba, there: Vhba | None) -> Iterator[NameVport]:
-    """Return the step that names the vHBA, unless the driver is known not to take one."""
-    if wanted.symbolic_name is not None and (there is None or there.vport.name in seen.nameable):
-        yield NameVport(wanted.wwpn, wanted.symbolic_name)
+def _takes(seen: Seen, wanted: WantedVhba, there: Vhba) -> str | None:
+    """Return the symbolic name to give to a vHBA; None where its driver takes none."""
+    return wanted.symbolic_name if there.vport.name in seen.nameable else None
 
 
 def _plan(seen: Seen, wanted: WantedVhba, there: Vhba | None, steps: tuple[VhbaStep, ...], parent: Hba) -> VhbaPlan:
@@ -226,15 +225,23 @@ def _plan(seen: Seen, wanted: WantedVhba, there: Vhba | None, steps: tuple[VhbaS
     if created or (there is not None and not there.up):
         steps = (*steps, AwaitLogin(wanted.wwpn))
     before = [] if there is None else [_shown(there.vport, there.parent)]
-    name = next((step.name for step in steps if isinstance(step, NameVport)), None)
     after = {
         "wwpn": wanted.wwpn,
         "wwnn": wanted.wwnn,
         "parent": call(parent),
         "state": ACTIVE,
-        "symbolic_name": name or (there.vport.symbolic_name if there else None),
+        "symbolic_name": _title_after(there, steps),
     }
     return VhbaPlan(steps, {"vhbas": before}, {"vhbas": [after]}, _warnings(seen, wanted, there))
+
+
+def _title_after(there: Vhba | None, steps: tuple[VhbaStep, ...]) -> str | None:
+    for step in steps:
+        if isinstance(step, CreateVport):
+            return step.symbolic_name
+        if isinstance(step, NameVport):
+            return step.name
+    return there.vport.symbolic_name if there else None
 
 
 def _shown(vport: Vport, parent: Hba) -> dict[str, Any]:

@@ -20,14 +20,17 @@ class CreateVport:
     """The parent's; host numbers may belong to another HBA meanwhile."""
     wwpn: Wwn
     wwnn: Wwn
+    symbolic_name: str | None = None
+    """Given to it at once, if the driver takes one: it is told to the name server at the login anyway."""
 
     def describe(self) -> str:
-        return f"{self.parent}: create vHBA {self.wwpn} (node {self.wwnn})"
+        title = f" with symbolic name {self.symbolic_name!r}" if self.symbolic_name is not None else ""
+        return f"{self.parent}: create vHBA {self.wwpn} (node {self.wwnn}){title}"
 
 
 @dataclass(frozen=True)
 class NameVport:
-    """Tell the fabric's name server what a vHBA is called."""
+    """Tell the fabric's name server what a vHBA that is there is called."""
 
     wwpn: Wwn
     name: str

@@ -32,6 +32,8 @@ class Behaviour:
 
     create_error: int = 0
     delete_error: int = 0
+    name_error: int = 0
+    nameable: bool = True
     makes_nothing: bool = False
     """The write succeeds and there is no vport all the same."""
     states: list[tuple[str, str]] = field(default_factory=lambda: [("Active", "Online")])
@@ -70,7 +72,7 @@ class KernelHost(RecordedHost):
         elif action == "vport_delete":
             self._delete(parent, value.partition(":")[0])
         elif action == "symbolic_name":
-            Path(self.path(path)).write_text(value, encoding="utf-8")
+            self._name(Path(self.path(path)), value)
         elif action == "delete":
             self._delete_device(path.split("/")[-2])
         elif action != "rescan":
@@ -100,7 +102,14 @@ class KernelHost(RecordedHost):
         fabric = self.read(f"/sys/class/fc_host/{parent}/fabric_name") or ""
         self._class(f"{place}/host{number}", "fc_host", f"host{number}", {**names, "fabric_name": fabric})
         self._class(f"{place}/host{number}", "scsi_host", f"host{number}", names)
+        if not self.behaviour.nameable:
+            os.chmod(f"{place}/fc_vports/{name}/symbolic_name", 0o444)
         self._set(name, *self.behaviour.states[0])
+
+    def _name(self, path: Path, name: str) -> None:
+        if self.behaviour.name_error:
+            raise OSError(self.behaviour.name_error, os.strerror(self.behaviour.name_error))
+        path.write_text(name, encoding="utf-8")
 
     def _class(self, place: str, kind: str, name: str, attributes: dict[str, str]) -> None:
         folder = Path(place, kind, name)

@@ -77,7 +77,8 @@ def carried_out(seen: Seen, steps: Iterable[VhbaStep], state: str = "Active") ->
         if isinstance(step, CreateVport):
             assert not seen.vhbas(step.wwpn), "the kernel knows this WWPN already"
             number = max(hba.number for hba in seen.hbas) + 1
-            made = Vport(step.wwpn, step.wwnn, f"host{number}", state, f"vport-0:0-{number}", "Initializing")
+            name, title = f"vport-0:0-{number}", step.symbolic_name
+            made = Vport(step.wwpn, step.wwnn, f"host{number}", state, name, "Initializing", title)
             parent = next(hba for hba in seen.hbas if hba.name == step.parent)
             assert parent.npiv.vports_in_use < parent.npiv.max_vports, "ENOSPC"
             seen = _with(seen, parent, (*parent.npiv.vports, made))

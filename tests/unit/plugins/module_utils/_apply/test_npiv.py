@@ -104,8 +104,7 @@ def test_a_state_that_does_not_end_is_told_at_once(host: KernelHost, state: str,
     details = caught.value.details
     assert (details["vport_state"], details["vport_last_state"]) == (state, "Unknown")
     assert details["completed"] == [
-        "host1: create vHBA 5001a4a0000000f1 (node 5001a4a0000000f0)",
-        "vHBA 5001a4a0000000f1: set symbolic name 'db01'",
+        "host1: create vHBA 5001a4a0000000f1 (node 5001a4a0000000f0) with symbolic name 'db01'"
     ]
     assert host.now < 1001
 
@@ -173,6 +172,29 @@ def test_the_answers_of_the_kernel(tmp_path: Path, code: int, driver: str, says:
     assert host.written() == [CREATE], "once, whatever the answer"
 
 
+def test_another_name_for_one_that_is_there(host: KernelHost) -> None:
+    ensure_present(host, WANTED, 30)
+    report = ensure_present(host, replace(WANTED, symbolic_name="db02"), 30)
+    assert report.steps == ["vHBA 5001a4a0000000f1: set symbolic name 'db02'"]
+    assert host.written()[2:] == ["symbolic_name db02"]
+
+
+def test_a_name_that_is_not_taken(host: KernelHost) -> None:
+    """The vHBA is there all the same, and the next run goes on."""
+    host.behaviour.name_error = errno.EINVAL
+    with pytest.raises(ApplyError, match="did not take the symbolic name: Invalid argument"):
+        ensure_present(host, WANTED, 30)
+    host.behaviour.name_error = 0
+    assert ensure_present(host, WANTED, 30).steps == ["vHBA 5001a4a0000000f1: set symbolic name 'db01'"]
+
+
+def test_a_driver_that_takes_no_name(host: KernelHost) -> None:
+    host.behaviour.nameable = False
+    report = ensure_present(host, WANTED, 30)
+    assert host.written() == [CREATE]
+    assert "takes no symbolic name" in report.warnings[0]
+
+
 def test_done_and_not_there(host: KernelHost) -> None:
     host.behaviour.makes_nothing = True
     with pytest.raises(ApplyError, match="there is no such vport all the same"):
@@ -181,8 +203,8 @@ def test_done_and_not_there(host: KernelHost) -> None:
 
 def test_a_driver_that_hangs(host: KernelHost, monkeypatch: pytest.MonkeyPatch) -> None:
     def stuck(_host: object, jobs: dict[str, list[Write]], _deadline: float) -> dict[str, ChildResult]:
-        ((name, (write,)),) = jobs.items()
-        return {name: ChildResult((), write, 60.0, (), 4711)}
+        ((name, (write, named)),) = jobs.items()
+        return {name: ChildResult((), write, 60.0, (named,), 4711)}
 
     monkeypatch.setattr(children, "write_all", stuck)
     with pytest.raises(ApplyError, match="process 4711 still hangs"):

@@ -50,13 +50,13 @@ WANTED = WantedVhba(ONE.wwpn, ONE.wwnn)
 def test_made_named_and_waited_for():
     plan = plan_present(with_children(port(0)), replace(WANTED, symbolic_name="db01"))
     assert plan.steps == (
-        CreateVport("host0", port(0).wwpn, ONE.wwpn, ONE.wwnn),
-        NameVport(ONE.wwpn, "db01"),
+        CreateVport("host0", port(0).wwpn, ONE.wwpn, ONE.wwnn, "db01"),
         AwaitLogin(ONE.wwpn),
     )
     assert plan.changed
     assert plan.before == {"vhbas": []}
     assert plan.after["vhbas"][0]["parent"] == f"host0 ({port(0).wwpn})"
+    assert plan.after["vhbas"][0]["symbolic_name"] == "db01"
 
 
 def test_there_already_wherever_it_is():
@@ -83,6 +83,15 @@ def test_one_that_was_turned_down_is_made_anew(state):
     assert [type(step) for step in plan.steps] == [DeleteVport, CreateVport, AwaitLogin]
     assert plan.changed
     assert (plan.before["vhbas"][0]["state"], plan.after["vhbas"][0]["state"]) == (state, "Active")
+
+
+def test_made_anew_it_is_named_if_its_driver_takes_a_name():
+    seen = with_children(port(0, replace(ONE, state="Fabric Rejected WWN", symbolic_name="old")))
+    wanted = replace(WANTED, symbolic_name="db01")
+    for nameable, name in ((seen.nameable, "db01"), (frozenset(), None)):
+        plan = plan_present(replace(seen, nameable=nameable), wanted)
+        assert plan.describe()[1].endswith("with symbolic name 'db01'") == (name is not None)
+        assert plan.after["vhbas"][0]["symbolic_name"] == name
 
 
 @pytest.mark.parametrize("state", ["VPort Failed", "Fabric Logout", "Disabled"])
