@@ -174,13 +174,16 @@ def plan_gone(kept: Kept) -> KeepPlan:
 def _remove_shared(kept: Kept) -> Iterator[KeepStep]:
     if TARGET in kept.files:
         yield StopUnit(definitions.POOLS)
-    for path in reversed(SHARED):
+    for path in (TARGET, SERVICE):
         if path in kept.files:
             yield RemoveFile(path)
+    if any(path in kept.files for path in SHARED):
+        # The program goes last: while it is there, a run that follows a killed one knows that this is to be done.
+        yield ReloadUnits()
+    if PROGRAM in kept.files:
+        yield RemoveFile(PROGRAM)
     if kept.folders:
         yield RemoveFolders(kept.folders)
-    if SERVICE in kept.files or TARGET in kept.files:
-        yield ReloadUnits()
 
 
 WHAT = {PROGRAM: "program that makes vHBAs at boot", SERVICE: "unit for it", TARGET: "target for what needs vHBAs"}

@@ -222,9 +222,10 @@ def restore_files() -> list[str]:
     if units:
         run("systemctl", "daemon-reload")
         changed.append("units")
-    for name in ("/etc/virt-san", "/var/lib/virt-san", "/run/virt-san", "/usr/local/lib/virt-san"):
-        if remove(Path(name)):
-            changed.append(name)
+    places = ("/etc/virt-san", "/var/lib/virt-san", "/run/virt-san", "/usr/local/lib/virt-san")
+    for path in [*map(Path, places), *Path("/run").glob("virt-san.*-pending")]:
+        if remove(path):
+            changed.append(str(path))
     return changed
 
 
