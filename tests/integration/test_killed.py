@@ -124,11 +124,20 @@ def number_first(san: San, host: str) -> list[Task]:
     return [found, mapped(san, host, "old-first", "old")]
 
 
+def lvm(_san: San, _host: str) -> list[Task]:
+    """LVM kept to the host's own volume groups, and no longer; a guest's group is test_host_lvm's."""
+    return [
+        Task("lvm-kept", "lvm_devices", {}),
+        Task("lvm-free", "lvm_devices", {"state": "absent"}),
+    ]
+
+
 Tasks = Callable[[San, str], list[Task]]
 CYCLES: dict[str, tuple[Tasks, Tasks]] = {
     "vhba": (beside, vhba),
     "lun": (beside, lun),
     "number": (number_first, number),
+    "lvm": (lambda _san, _host: [], lvm),
 }
 """What leads to the beginning of a cycle, and the cycle."""
 

@@ -13,7 +13,13 @@ from collections.abc import Mapping
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import DEVICES_FILE, FILTER, Listed, Setting
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import (
+    BEGUN,
+    DEVICES_FILE,
+    FILTER,
+    Listed,
+    Setting,
+)
 
 LOCAL_CONF = "/etc/lvm/lvmlocal.conf"
 DEVICES = "/etc/lvm/devices/system.devices"
@@ -23,6 +29,9 @@ MADE = "# The devices file was made along with this block."
 
 DEADLINE = 60.0
 """Seconds for one command of LVM; it reads every device it may use."""
+
+NOTE = "/run/virt-san.lvm-pending"
+"""There while a run is under way: the parts of its work that nothing else tells once it is killed in between."""
 
 _BLOCK = re.compile(rf"^{re.escape(BEGIN)}\n(.*?)^{re.escape(END)}\n?", re.M | re.S)
 _ACCEPT = re.compile(r'"a\|\^(.*?)\$\|"')
@@ -107,6 +116,19 @@ def write_conf(host: Host, text: str | None) -> None:
         host.write_file(LOCAL_CONF, text)
     else:
         host.remove_file(LOCAL_CONF)
+
+
+def read_note(host: Host) -> frozenset[str]:
+    """Return what a run that did not get to its end was about to do."""
+    return frozenset((host.read(NOTE) or "").split()) & frozenset(BEGUN)
+
+
+def write_note(host: Host, begun: frozenset[str]) -> None:
+    """Note what is begun; nothing: that all is done."""
+    if begun:
+        host.write_file(NOTE, "\n".join(sorted(begun)) + "\n")
+    else:
+        host.remove_file(NOTE)
 
 
 # What LVM makes of its configuration

@@ -71,6 +71,7 @@ def read_sight(host: Host) -> LvmSight:
         claims=claims.claims,
         boots_from=tuple(vg.uuid for vg in groups if vg.uuid.replace("-", "") in claims.boots_from),
         initramfs=initramfs.read_initramfs(host, lvm_conf.LOCAL_CONF),
+        begun=lvm_conf.read_note(host),
         warnings=(*claims.warnings, *orphaned),
     )
 

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._apply.lvm_devices import Report, ensure_absent, ensure_present
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, InUseError, UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._host import lvm_conf
 from ansible_collections.virt.san.plugins.module_utils._host.host import Clock, Completed, Host
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_conf import DEVICES, LOCAL_CONF
 from ansible_collections.virt.san.tests.unit.support.fake_dm import fake_dm
@@ -194,6 +195,27 @@ def test_absent_leaves_things_as_they_were(lab: Lab) -> None:
     assert ensure_absent(lab.host, check_mode=False).changed
     assert (lab.conf(), lab.devices()) == (USERS_OWN, None)
     assert not ensure_absent(lab.host, check_mode=False).changed
+
+
+class Killed(BaseException):
+    """Ends a run as a signal would: nobody catches it."""
+
+
+def test_what_a_killed_run_has_made_goes_with_the_rest(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the devices file is there and the block is not, nothing but a note tells whose it is."""
+
+    def killed(*_arguments: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lvm_conf, "list_device", killed)
+        with pytest.raises(Killed):
+            lab.present(VG)
+    assert lab.devices() is not None
+    lab.present(VG)
+    assert not lab.host.exists(lvm_conf.NOTE)
+    assert ensure_absent(lab.host, check_mode=False).changed
+    assert (lab.conf(), lab.devices(), lab.host.exists(lvm_conf.NOTE)) == (USERS_OWN, None, False)
 
 
 def test_absent_keeps_a_devices_file_of_the_user(lab: Lab) -> None:
