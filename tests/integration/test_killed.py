@@ -8,6 +8,7 @@ Each cycle of tasks ends where it began, with LUNs of its own on each host, and 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from functools import partial
 import pytest
 
 from .conftest import HOSTS, Lab
-from .killing.harness import Machine, Task, everywhere, once
+from .killing.harness import KILLED, Machine, Task, everywhere, once
 
 pytestmark = pytest.mark.lab
 
@@ -169,7 +170,7 @@ def side_by_side(jobs: dict[str, Callable[[], None]]) -> None:
 
 def test_killed_once(begin: Callable[..., Machine]) -> None:
     """Each kind of plan, on one of the two releases."""
-    cycles = {"kvm1": ("vhba",), "kvm2": ("lun", "number")}
+    cycles = {"kvm1": ("vhba", "number"), "kvm2": ("lun", "lvm")}
 
     def job(host: str) -> None:
         once(begin(host, *cycles[host]))
@@ -187,3 +188,28 @@ def test_killed_everywhere(begin: Callable[..., Machine], cycle: str) -> None:
         everywhere(begin(host, cycle))
 
     side_by_side({host: partial(job, host) for host in HOSTS})
+
+
+@pytest.mark.full
+def test_killed_while_its_scan_hangs(lab: Lab, san: San) -> None:
+    """The child that scans is in the kernel and stays; the next run says so and leaves its HBA alone."""
+    expect = {"wwids": [san.wwids["kvm2"]["data"]], "paths": 2}
+    options = {"luns": [NUMBERS["data"]], "expect": expect, "scan_timeout": 3, "timeout": 5}
+    task = Task("hangs", "scsi_rescan", options)
+    machine = Machine("kvm2", [task])
+    machine.install()
+    lab("fault", "drop-fcp", "kvm2:a", "on")
+    try:
+        assert machine.run(task, "start: child begun")["code"] == KILLED
+        second = machine.run(task)
+    finally:
+        lab("fault", "drop-fcp", "kvm2:a", "off")
+    assert second["result"]["error"] == "WaitTimeoutError", second
+    assert any("of an earlier run has not come back" in warning for warning in second["result"]["warnings"]), second
+    deadline = time.monotonic() + 120
+    while machine.stock()["children"]:
+        assert time.monotonic() < deadline, "the child never came back"
+    third = machine.run(task)
+    assert len(third["result"]["luns"][0]["paths"]) == 2, third
+    assert not machine.run(task)["result"]["changed"]
+    machine.remove()

@@ -79,6 +79,10 @@ class Machine:
     def stock(self) -> dict[str, Any]:
         return self._on_host("stock")
 
+    def run(self, task: Task, kill_at: str = "") -> dict[str, Any]:
+        """Run a task, to its end or to a point, and return what became of it: exit code, result, points."""
+        return self._on_host("run", task.name, kill_at)
+
     def watched(self, task: Task) -> dict[str, Any]:
         """Run a task by itself and return its points, in order, and the stock after it."""
         task.prepare(self.host)

@@ -4,6 +4,7 @@
 """Runs modules on a machine of the lab, as Ansible has packed them, and takes stock of the machine. Runs there.
 
     on_host.py stock                    the machine's stock as JSON
+    on_host.py run TASK POINT           run a task, or have it killed at a point; ''  is none
     on_host.py watched TASK             run a task by itself; which points it has, and the stock after it
     on_host.py killed TASK POINT        have it killed there, then run it twice, unharmed and unwatched; and the stock
 
@@ -251,7 +252,12 @@ def describe_file(path: str) -> str:
     return f"{mode} {hashlib.sha256(content).hexdigest()[:16]}"
 
 
-OPERATIONS = {"stock": lambda: settled(None), "watched": watched, "killed": killed}
+OPERATIONS = {
+    "stock": lambda: settled(None),
+    "run": lambda task, point: run(task, True, point),
+    "watched": watched,
+    "killed": killed,
+}
 
 if __name__ == "__main__":
     print(json.dumps(OPERATIONS[sys.argv[1]](*sys.argv[2:])))
