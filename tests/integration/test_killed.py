@@ -161,21 +161,26 @@ def begin(san: San) -> Iterator[Callable[..., Machine]]:
         machine.remove()
 
 
-def side_by_side(jobs: dict[str, Callable[[], None]]) -> None:
-    """Do something on each host at the same time; the first failure is the test's."""
+def side_by_side(job: Callable[[str], None]) -> None:
+    """Do something on each host at the same time; what fails is told at once, and is the test's failure in the end."""
+
+    def told(host: str) -> None:
+        try:
+            job(host)
+        except BaseException as error:
+            print(f"{host}: {error}", flush=True)
+            raise
+
     with ThreadPoolExecutor() as pool:
-        for done in [pool.submit(job) for job in jobs.values()]:
+        for done in [pool.submit(told, host) for host in HOSTS]:
             done.result()
 
 
+@pytest.mark.timeout(900)
 def test_killed_once(begin: Callable[..., Machine]) -> None:
     """Each kind of plan, on one of the two releases."""
     cycles = {"kvm1": ("vhba", "number"), "kvm2": ("lun", "lvm")}
-
-    def job(host: str) -> None:
-        once(begin(host, *cycles[host]))
-
-    side_by_side({host: partial(job, host) for host in HOSTS})
+    side_by_side(lambda host: once(begin(host, *cycles[host])))
 
 
 @pytest.mark.full
@@ -184,10 +189,7 @@ def test_killed_once(begin: Callable[..., Machine]) -> None:
 def test_killed_everywhere(begin: Callable[..., Machine], cycle: str) -> None:
     """At every boundary of steps, and where a step has more than one part, on both releases."""
 
-    def job(host: str) -> None:
-        everywhere(begin(host, cycle))
-
-    side_by_side({host: partial(job, host) for host in HOSTS})
+    side_by_side(lambda host: everywhere(begin(host, cycle)))
 
 
 @pytest.mark.full

@@ -155,11 +155,10 @@ def boundaries(points: Sequence[str]) -> list[str]:
     ]
 
 
-def everywhere(machine: Machine) -> dict[str, int]:
-    """Kill each task of a cycle at each of its points. Returns how many points each had; fails at the first flaw."""
+def everywhere(machine: Machine) -> None:
+    """Kill each task of a cycle at each of its points; fail at the first flaw."""
     by_itself = {task.name: machine.watched(task) for task in machine.tasks}
     left = {task.name: boundaries(by_itself[task.name]["points"]) if task.killed else [] for task in machine.tasks}
-    counts = {name: len(points) for name, points in left.items() if points}
     print(f"{machine.host}: points {json.dumps(left, indent=1)}")
     while any(left.values()):
         for task in machine.tasks:
@@ -167,12 +166,10 @@ def everywhere(machine: Machine) -> dict[str, int]:
             if left[task.name]:
                 point = left[task.name].pop(0)
                 done = machine.killed(task, point, wanted)
-                seconds = [done[name]["seconds"] for name in ("killed", "again", "third")]
-                print(f"{machine.host}: {task.name} killed at {point!r}: fine, {seconds} s")
+                say(machine, task, done)
             else:
                 found = differences(wanted, machine.watched(task)["stock"])
                 require(not found, f"{machine.host}: {task.name}: leaves something else than before", found)
-    return counts
 
 
 def once(machine: Machine) -> None:
@@ -181,11 +178,17 @@ def once(machine: Machine) -> None:
     for task in machine.tasks:
         if task.killed:
             done = machine.killed(task, task.point, None)
-            print(f"{machine.host}: {task.name} killed at {done['at']!r}: fine")
+            say(machine, task, done)
         else:
             machine.watched(task)
     found = differences(before, machine.stock())
     require(not found, f"{machine.host}: something else is there after all than before", found)
+
+
+def say(machine: Machine, task: Task, done: dict[str, Any]) -> None:
+    seconds = [done[name]["seconds"] for name in ("killed", "again", "third")]
+    where = f"{machine.host}: {task.name} killed at {done['at']!r}"
+    print(f"{where}: fine; runs took {seconds} s, stock {done['seconds']} s", flush=True)
 
 
 def differences(wanted: Any, found: Any, where: str = "") -> list[str]:

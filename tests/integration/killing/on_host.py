@@ -104,7 +104,9 @@ def watched(task: str) -> Result:
 def killed(task: str, point: str) -> Result:
     runs = {"killed": run(task, watched=True, kill_at=point), "again": run_again(task), "third": run(task)}
     known = stock_file(task)
-    return {**runs, "stock": settled(json.loads(known.read_text()) if known.exists() else None)}
+    began = time.monotonic()
+    found = settled(json.loads(known.read_text()) if known.exists() else None)
+    return {**runs, "stock": found, "seconds": round(time.monotonic() - began, 1)}
 
 
 def stock_file(task: str) -> Path:
