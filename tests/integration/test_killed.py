@@ -51,7 +51,8 @@ class San:
 def san(lab: Lab) -> Iterator[San]:
     """LUNs with a pattern on each, mapped to one host each; that of the guest to its vHBA, in both fabrics."""
     names = [f"{lun}-{host}" for host in HOSTS for lun in NUMBERS]
-    lab("lun", "create", *[word for name in names for word in (name, "64M")])
+    # The array takes a size that a LUN has for an error, and the cycle makes this one smaller first.
+    lab("lun", "create", *[word for name in names for word in (name, "96M" if name.startswith("data") else "64M")])
     for host, wwpn in WWPNS.items():
         direct = [word for lun in ("data", "beside", "old") for word in (f"{lun}-{host}", str(NUMBERS[lun]))]
         lab("lun", "map", *direct, "--host", host)
