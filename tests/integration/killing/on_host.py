@@ -224,7 +224,10 @@ LOCK = "virt-san.lock"
 """There since the first run of any module, and held by none."""
 READ = re.compile(r"virt-san|/multipath|/lvm/|/systemd/system/")
 """Files whose content counts; of the others there are too many to read."""
-NOT_OURS = re.compile(r"^/etc/(lvm/(archive|backup|cache)/|multipath/(bindings|prkeys)$|adjtime$|resolv\.conf|mtab$)")
+NOT_OURS = re.compile(
+    r"^/etc/(lvm/((archive|backup|cache)/|devices$|devices/backup)|multipath/(bindings|prkeys)$|adjtime$|mtab$)"
+)
+"""What tools keep for themselves, also the folders that LVM makes for its devices file."""
 STRUCK = re.compile(r"^#.*\n", re.MULTILINE)
 
 
