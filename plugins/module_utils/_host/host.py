@@ -205,16 +205,18 @@ class Host:
         finally:
             os.close(fd)
 
-    def write_file(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
+    def write_file(self, path: str, content: str | bytes, mode: int = 0o644, staging: str | None = None) -> None:
         """Replace a file atomically: readers see the old or the new content, also after a crash.
 
-        What a killed run was writing for it goes. The caller holds the host's lock: nobody else writes it now.
+        `staging`: where to prepare it, on the same file system; by default beside it. For folders whose every file
+        counts. What a killed run was writing for it goes. The caller holds the host's lock: nobody else writes it now.
         """
         target = self.root + path
         folder = os.path.dirname(target)
         os.makedirs(folder, exist_ok=True)
-        _remove_leftovers(target)
-        temporary = os.path.join(folder, f".{os.path.basename(target)}.{os.getpid()}{TEMPORARY}")
+        beside = folder if staging is None else self.root + staging
+        _remove_leftovers(beside, os.path.basename(target))
+        temporary = os.path.join(beside, f".{os.path.basename(target)}.{os.getpid()}{TEMPORARY}")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(fd, "wb") as stream:
@@ -230,7 +232,7 @@ class Host:
 
     def remove_file(self, path: str) -> None:
         """Remove a file, and what a killed run was writing for it; no error when it is not there."""
-        _remove_leftovers(self.root + path)
+        _remove_leftovers(*os.path.split(self.root + path))
         try:
             os.unlink(self.root + path)
         except FileNotFoundError:
@@ -301,9 +303,8 @@ def _write_once(fd: int, data: bytes) -> int:
     return count
 
 
-def _remove_leftovers(target: str) -> None:
+def _remove_leftovers(folder: str, name: str) -> None:
     """Remove new contents of a file that never took its place."""
-    folder, name = os.path.split(target)
     try:
         found = os.listdir(folder)
     except FileNotFoundError:
