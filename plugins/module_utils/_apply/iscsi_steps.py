@@ -56,7 +56,7 @@ def perform(
     elif isinstance(step, DeleteRecord):
         iscsiadm.delete_record(host, step.target, step.portal, step.interface)
     elif isinstance(step, EnableUnit):
-        systemd.enable_at_boot(host, step.name)
+        systemd.enable_for_boot(host, step.name)
     return NOTHING
 
 

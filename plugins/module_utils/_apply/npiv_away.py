@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._apply import npiv, persistence, removal
+from ansible_collections.virt.san.plugins.module_utils._apply import keep_steps, npiv, persistence, removal
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
 from ansible_collections.virt.san.plugins.module_utils._apply.npiv import Report
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import WantedVhba
+from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import KEEP_STEPS
 from ansible_collections.virt.san.plugins.module_utils._plan.npiv import (
     Seen,
     Vhba,
@@ -34,7 +35,6 @@ from ansible_collections.virt.san.plugins.module_utils._plan.npiv_steps import (
     DeleteVport,
     NameVport,
 )
-from ansible_collections.virt.san.plugins.module_utils._plan.persistence import KEEP_STEPS
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import RemovalPlan
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 
@@ -114,7 +114,7 @@ def _carry_out(host: Host, steps: tuple[Step, ...], seen: Seen, timeout: float) 
         if isinstance(step, (CreateVport, NameVport, AwaitLogin, DeleteVport)):
             npiv.perform(host, step, seen, timeout)
         elif isinstance(step, KEEP_STEPS):
-            persistence.perform(host, step)
+            keep_steps.perform(host, step)
         else:
             removal.perform(host, step, timeout)
 

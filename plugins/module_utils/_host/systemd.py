@@ -17,7 +17,7 @@ RUNNING = "/run/systemd/system"
 DEADLINE = 60.0
 """Seconds for one command: a reload runs all generators."""
 
-_PROPERTIES = "LoadState,ActiveState,UnitFileState,NeedDaemonReload"
+_PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload"
 
 
 class Unit(NamedTuple):
@@ -30,6 +30,8 @@ class Unit(NamedTuple):
     """Its files are others than those that systemd has read."""
     loaded: bool = False
     """There is such a unit."""
+    at_work: bool = False
+    """A process of it runs."""
 
 
 def is_running(host: Host) -> bool:
@@ -48,6 +50,7 @@ def parse_unit(text: str) -> Unit:
         active=told.get("ActiveState") or "inactive",
         stale=told.get("NeedDaemonReload") == "yes",
         loaded=told.get("LoadState") == "loaded",
+        at_work=told.get("SubState") in ("start-pre", "start", "start-post", "running", "reload"),
     )
 
 
@@ -61,8 +64,8 @@ def enable(host: Host, name: str) -> None:
     host.run(["systemctl", "enable", "--now", "--no-block", "--", name], DEADLINE)
 
 
-def enable_at_boot(host: Host, name: str) -> None:
-    """Have a unit started at the next boot, and leave it alone now."""
+def enable_for_boot(host: Host, name: str) -> None:
+    """Have a unit started at boot, and not before. Unit files are read again on the way."""
     host.run(["systemctl", "enable", "--", name], DEADLINE)
 
 
