@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Union
 
+from ansible_collections.virt.san.plugins.module_utils._model.units import POOLS, TARGET
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan
 
 
@@ -100,3 +102,23 @@ class KeepPlan(Plan):
     """A plan for what is kept of one thing."""
 
     steps: tuple[KeepStep, ...] = ()
+
+
+def remove_shared(
+    there: Container[str], units: Sequence[str], program: str, folders: tuple[str, ...]
+) -> Iterator[KeepStep]:
+    """Return what takes away the files that all things of a kind share, when the last one goes.
+
+    `units`: of the unit files those that nobody else needs. `folders`: that nobody else keeps something in.
+    """
+    going = [path for path in units if path in there]
+    if TARGET in going:
+        yield StopUnit(POOLS)
+    yield from map(RemoveFile, going)
+    if going or program in there:
+        # The program goes last: while it is there, a run that follows a killed one knows that this is to be done.
+        yield ReloadUnits()
+    if program in there:
+        yield RemoveFile(program)
+    if folders:
+        yield RemoveFolders(folders)

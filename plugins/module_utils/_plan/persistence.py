@@ -10,7 +10,7 @@ needs is there, and is ended and disabled before anything of that goes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.definitions import
 )
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import WantedVhba
-from ansible_collections.virt.san.plugins.module_utils._model.units import POOLS, TARGET
+from ansible_collections.virt.san.plugins.module_utils._model.units import TARGET
 from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import (
     DisableUnit,
     EnableUnit,
@@ -31,9 +31,8 @@ from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import (
     KeepStep,
     ReloadUnits,
     RemoveFile,
-    RemoveFolders,
-    StopUnit,
     WriteFile,
+    remove_shared,
 )
 
 SHARED = (PROGRAM, SERVICE, TARGET)
@@ -96,26 +95,12 @@ def plan_gone(kept: Kept) -> KeepPlan:
         steps.append(RemoveFile(definition_path(kept.wwpn)))
     files: dict[str, Any] = {one: _shown(one, kept.files[one]) for one in SHARED if one in kept.files}
     if not kept.others:
-        removing = tuple(_remove_shared(kept))
+        units = (SERVICE,) if kept.pools else (TARGET, SERVICE)
+        removing = tuple(remove_shared(kept.files, units, PROGRAM, kept.folders))
         steps.extend(removing)
         files = {path: told for path, told in files.items() if RemoveFile(path) not in removing}
     after = {"definition": None, "unit": None, "unit_failed": False, "files": files}
     return KeepPlan(tuple(steps), shown(kept), {"persistence": after})
-
-
-def _remove_shared(kept: Kept) -> Iterator[KeepStep]:
-    going = [path for path in (TARGET, SERVICE) if path in kept.files and not (path == TARGET and kept.pools)]
-    if TARGET in going:
-        yield StopUnit(POOLS)
-    for path in going:
-        yield RemoveFile(path)
-    if going or PROGRAM in kept.files:
-        # The program goes last: while it is there, a run that follows a killed one knows that this is to be done.
-        yield ReloadUnits()
-    if PROGRAM in kept.files:
-        yield RemoveFile(PROGRAM)
-    if kept.folders:
-        yield RemoveFolders(kept.folders)
 
 
 WHAT = {PROGRAM: "program that makes vHBAs at boot", SERVICE: "unit for it", TARGET: "target for what needs vHBAs"}

@@ -9,12 +9,12 @@ That a pool starts at boot is said by its unit being enabled, and by nothing els
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._model.pool_boot import PROGRAM, SERVICE, unit_name
-from ansible_collections.virt.san.plugins.module_utils._model.units import POOLS, TARGET
+from ansible_collections.virt.san.plugins.module_utils._model.units import TARGET
 from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import (
     DisableUnit,
     EnableForBoot,
@@ -22,9 +22,8 @@ from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import (
     KeepStep,
     ReloadUnits,
     RemoveFile,
-    RemoveFolders,
-    StopUnit,
     WriteFile,
+    remove_shared,
 )
 
 WHAT = {PROGRAM: "program that starts pools at boot", SERVICE: "unit for it", TARGET: "target for what needs vHBAs"}
@@ -74,22 +73,11 @@ def plan_not_started(seen: BootSeen) -> KeepPlan:
         steps.append(DisableUnit(unit_name(seen.name)))
     files = seen.files
     if not seen.others:
-        removing = tuple(_remove_shared(seen))
+        units = (SERVICE,) if seen.vhbas else (TARGET, SERVICE)
+        removing = tuple(remove_shared(seen.files, units, PROGRAM, seen.folders))
         steps.extend(removing)
         files = {path: content for path, content in files.items() if RemoveFile(path) not in removing}
     return KeepPlan(tuple(steps), _shown(seen, seen.files, seen.enabled), _shown(seen, files, enabled=False))
-
-
-def _remove_shared(seen: BootSeen) -> Iterator[KeepStep]:
-    going = [path for path in reversed(SHARED) if path in seen.files and not (path == TARGET and seen.vhbas)]
-    if TARGET in going:
-        yield StopUnit(POOLS)
-    for path in going:
-        yield RemoveFile(path)
-    if PROGRAM in going and seen.folders:
-        yield RemoveFolders(seen.folders)
-    if SERVICE in going or TARGET in going:
-        yield ReloadUnits()
 
 
 def _shown(seen: BootSeen, files: Mapping[str, bytes], enabled: bool) -> dict[str, Any]:
