@@ -114,9 +114,9 @@ def test_the_first_and_the_last() -> None:
         f"stop {POOLS}",
         f"remove {TARGET}",
         f"remove {SERVICE}",
+        "have systemd read its unit files again",
         f"remove {PROGRAM}",
         "remove /usr/local/lib/virt-san, unless something else is kept there",
-        "have systemd read its unit files again",
     ]
 
 
