@@ -16,8 +16,6 @@ from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.modules import storage_pool
 from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
 
-pytest.importorskip("lxml")
-
 DEFAULTS = {
     "state": "present",
     "name": None,

@@ -30,8 +30,6 @@ from ansible_collections.virt.san.plugins.module_utils._xml.pool import parse_po
 from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
 
-pytest.importorskip("lxml")
-
 POOLS = {"images": IMAGES, "isos": ISOS}
 UNIT = "virt-san-pool@isos.service"
 BOOT_FILES = [

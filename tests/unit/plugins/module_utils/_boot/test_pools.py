@@ -22,8 +22,6 @@ from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
 
-pytest.importorskip("lxml")
-
 Event = Callable[[], object]
 NO = "mount.nfs: Connection refused"
 

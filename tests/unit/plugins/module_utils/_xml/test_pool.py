@@ -29,8 +29,6 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import (
 from ansible_collections.virt.san.plugins.module_utils._xml.pool import LONGEST, parse_pool
 from ansible_collections.virt.san.plugins.module_utils._xml.pool_text import pool_text
 
-pytest.importorskip("lxml")
-
 UUID = "5b1c1f7e-1d25-4d0c-9a52-2b0d6f6f4a11"
 WORDS = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=["C"]), min_size=1, max_size=12)
 NAMES = WORDS.filter(lambda text: "/" not in text and text.strip() == text and text[0] != "." and len(text) < 9)
