@@ -140,6 +140,7 @@ def test_without_multipathd(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -
         lab.ssh("kvm1", "systemctl start multipathd.socket multipathd.service")
 
 
+@pytest.mark.full
 def test_killed_on_the_way_it_goes_on(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     """Written, but never read by multipathd: as a run leaves it that was killed in between."""
     devices = [{"wwid": wwids["data2"], "alias": "other2", "paths": 2}]

@@ -111,6 +111,7 @@ def test_after_a_reboot_all_is_back(lab: Lab, ansible: Ansible, luns: dict[int, 
     assert changed(provision(ansible, luns=list(luns), aliases=aliases)) == {"kvm1": 0, "kvm2": 0}
 
 
+@pytest.mark.full
 def test_the_same_over_iscsi(lab: Lab, ansible: Ansible, aliases: dict[str, str]) -> None:
     lab("clean")
     wwids = lab.provide_all({f"lun{number}": number for number in NUMBERS}, "--via", "iscsi")
