@@ -205,12 +205,17 @@ class Host:
         finally:
             os.close(fd)
 
-    def write_file(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
-        """Replace a file atomically: readers see the old or the new content, also after a crash."""
+    def write_file(self, path: str, content: str | bytes, mode: int = 0o644, staging: str | None = None) -> None:
+        """Replace a file atomically: readers see the old or the new content, also after a crash.
+
+        `staging`: where to prepare it, on the same file system; by default beside it. For folders whose every file
+        counts.
+        """
         target = self.root + path
         folder = os.path.dirname(target)
         os.makedirs(folder, exist_ok=True)
-        temporary = os.path.join(folder, f".{os.path.basename(target)}.{os.getpid()}{TEMPORARY}")
+        beside = folder if staging is None else self.root + staging
+        temporary = os.path.join(beside, f".{os.path.basename(target)}.{os.getpid()}{TEMPORARY}")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(fd, "wb") as stream:

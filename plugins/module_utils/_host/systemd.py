@@ -28,6 +28,8 @@ class Unit(NamedTuple):
     """Its state in systemd's words: active, activating, inactive, failed..."""
     stale: bool = False
     """Its files are others than those that systemd has read."""
+    loaded: bool = False
+    """There is such a unit."""
 
 
 def is_running(host: Host) -> bool:
@@ -45,6 +47,7 @@ def parse_unit(text: str) -> Unit:
         enabled=told.get("UnitFileState") == "enabled",
         active=told.get("ActiveState") or "inactive",
         stale=told.get("NeedDaemonReload") == "yes",
+        loaded=told.get("LoadState") == "loaded",
     )
 
 
@@ -56,6 +59,11 @@ def reload(host: Host) -> None:
 def enable(host: Host, name: str) -> None:
     """Have a unit started at boot, and begin to start it now. Unit files are read again on the way."""
     host.run(["systemctl", "enable", "--now", "--no-block", "--", name], DEADLINE)
+
+
+def enable_at_boot(host: Host, name: str) -> None:
+    """Have a unit started at the next boot, and leave it alone now."""
+    host.run(["systemctl", "enable", "--", name], DEADLINE)
 
 
 def disable(host: Host, name: str) -> None:
