@@ -9,6 +9,7 @@ The order of calls: `open_database`, `look`, `ask` for what the network has to s
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -164,19 +165,17 @@ def discover_all(
     host: Host, root: str, portals: Iterable[Portal], interface: str, how: Discovery, check_mode: bool
 ) -> Asked:
     """Ask portals for their targets. In check mode nothing is written, and so not all can be asked with a password."""
-    wanted, not_asked = list(portals), []
-    if how.chap is not None and check_mode:
-        chap = how.chap
+    wanted, not_asked, chap = list(portals), [], how.chap
+    if chap is not None and check_mode:
         not_asked = [one for one in wanted if not iscsi_records.has_discovery_record(host, root, one, chap)]
         wanted = [one for one in wanted if one not in not_asked]
 
-    def discover(portal: Portal) -> tuple[Offer, ...] | Problem:
-        if how.chap is None or check_mode:
-            return iscsiadm.discover(host, portal, interface, how.deadline)
-        with iscsi_records.discovery_record(host, root, portal, how.chap):
-            return iscsiadm.discover(host, portal, interface, how.deadline)
-
-    found = iscsiadm.in_parallel(wanted, discover)
+    with ExitStack() as stack:
+        # One after the other, and back in the opposite order: the first may make a folder that the others use.
+        if chap is not None and not check_mode:
+            for portal in wanted:
+                stack.enter_context(iscsi_records.discovery_record(host, root, portal, chap))
+        found = iscsiadm.in_parallel(wanted, lambda portal: iscsiadm.discover(host, portal, interface, how.deadline))
     return Asked(
         {portal: said for portal, said in found.items() if not isinstance(said, Problem)},
         {portal: _asking(portal, said) for portal, said in found.items() if isinstance(said, Problem)},

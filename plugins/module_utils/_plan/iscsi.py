@@ -223,16 +223,22 @@ def label(target: str, portal: Portal, interface: str) -> str:
 
 
 def shown(seen: Seen, wanted: Wanted, portals: Iterable[Portal]) -> dict[str, Any]:
-    """Return the sessions and their records. A session that has lost its connection is there: it is not we who end
-    or mend it."""
+    """Return the sessions and their records."""
     told: dict[str, Any] = {}
     for portal in portals:
         record = seen.record(wanted.target, portal, wanted.interface)
         told[label(wanted.target, portal, wanted.interface)] = {
-            "session": seen.session(wanted.target, portal, wanted.interface) is not None,
+            "session": _shown_session(seen.session(wanted.target, portal, wanted.interface), wanted),
             "record": model.shown_record(wanted, record.values) if record else None,
         }
     return {"sessions": told, **_shown_boot(seen, wanted)}
+
+
+def _shown_session(session: IscsiSession | None, wanted: Wanted) -> bool | str:
+    """Tell whether there is a session. Whether one has its connection counts only where it is we who mend that."""
+    if session is not None and wanted.relogin and session.state != LOGGED_IN:
+        return "connection lost"
+    return session is not None
 
 
 def _then(seen: Seen, wanted: Wanted, usable: Iterable[Portal]) -> dict[str, Any]:
