@@ -24,6 +24,8 @@ LAB = ROOT / "tests" / "lab" / "lab"
 INVENTORY = ROOT / "tests" / "lab" / "inventory.yml"
 DEADLINE = 600
 HOSTS = ("kvm1", "kvm2")
+PORTALS = ("10.77.1.1", "10.77.2.1")
+"""Of the array's iSCSI target."""
 
 
 class Lab:
@@ -46,6 +48,10 @@ class Lab:
     def wwid(self, name: str) -> str:
         """Return the WWID hosts see for a LUN of the array."""
         return str(next(lun["wwid"] for lun in self.json("lun", "list") if lun["name"] == name))
+
+    def iscsi_target(self) -> str:
+        """Return the name of the array's iSCSI target."""
+        return str(json.loads(self.ssh("array", "cat /etc/sanlab/target.json"))["iqn"])
 
     def provide(self, name: str, number: int, *map_args: str, size: str = "64M", hosts: tuple[str, ...] = HOSTS) -> str:
         """Create a LUN, map it to hosts as `number`, and return its WWID."""

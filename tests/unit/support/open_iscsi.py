@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 
 from ansible_collections.virt.san.plugins.module_utils._host.host import Completed, Host
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
@@ -80,6 +81,7 @@ class OpenIscsi:
         self.seen_in_records: list[str] = []
         """Discovery records at the moment of each discovery."""
         self.number = 0
+        self.counting = Lock()
         timer = Timer()
         self.host = Host(str(root), self.run, timer.clock)
         for folder in (f"{place}/", "/run/systemd/system", "/sys/class/iscsi_session", "/sys/class/iscsi_connection"):
@@ -208,8 +210,9 @@ class OpenIscsi:
 
     def session(self, target: str, portal: Portal, interface: str = "default", state: str | None = None) -> int:
         """Have a session."""
-        self.number += 1
-        number, host = self.number, self.number + 4
+        with self.counting:
+            self.number += 1
+            number, host = self.number, self.number + 4
         place = Path(f"{self.root}/sys/devices/platform/host{host}/session{number}")
         facts = {
             f"iscsi_session/session{number}": {
