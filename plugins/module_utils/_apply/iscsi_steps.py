@@ -113,21 +113,28 @@ def _await(
 ) -> Mapping[Portal, Problem]:
     """Wait until sessions are up; return those that are not."""
 
-    def down() -> dict[Portal, str]:
+    def down() -> dict[Portal, str | None]:
         seen = Seen(sessions=tuple(iscsi.read_sessions(host)))
         found = {portal: seen.session(target, portal, interface) for portal in portals}
-        states = {portal: session.state if session else "gone" for portal, session in found.items()}
+        states = {portal: session.state if session else None for portal, session in found.items()}
         return {portal: state for portal, state in states.items() if state != LOGGED_IN}
 
     left = wait_until(host, down, lambda states: not states, timeout)
-    return {
-        portal: Problem(
-            "connection_lost",
-            f"its session is {state}, and did not come up within {timeout:g} s: is the portal up, and the network to "
-            "it? iscsid goes on trying; if the password has changed meanwhile, it needs relogin: true",
+    return {portal: _not_up(state, timeout) for portal, state in left.items()}
+
+
+def _not_up(state: str | None, timeout: float) -> Problem:
+    if state is None:
+        return Problem(
+            "timeout",
+            f"iscsid is at it since an earlier run, and did not get through within {timeout:g} s: is the portal up, "
+            "and the network to it? It goes on trying for a while; see its journal",
         )
-        for portal, state in left.items()
-    }
+    return Problem(
+        "connection_lost",
+        f"its session is {state}, and did not come up within {timeout:g} s: is the portal up, and the network to it? "
+        "iscsid goes on trying; if the password has changed meanwhile, it needs relogin: true",
+    )
 
 
 def _log_out(host: Host, step: LogOut, timeout: float) -> None:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.iscsi import format_portal
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
     DEFAULT_INTERFACE,
@@ -57,8 +58,11 @@ def read_records(host: Host, root: str, target: str | None = None) -> tuple[Node
 def _records(host: Host, path: str, target: str, entry: str) -> Iterator[NodeRecord]:
     """Yield the records of a portal: a file for each iface or, made without knowing the portal group, a single file."""
     match = _PORTAL.match(entry)
-    portal = read_portal(f"[{match['address']}]:{match['port']}" if match else None) if match else None
-    if match is None or portal is None:
+    if match is None:
+        return
+    address = match["address"].strip("[]")
+    portal = read_portal(format_portal(address, match["port"]))
+    if portal is None:
         return
     if match["tpgt"] is None:
         text = host.read(path)

@@ -53,7 +53,7 @@ def iscsi_logout() -> dict[str, Any]:
         run("iscsiadm", "-m", "node", "-u", seconds=60)
     # Debian 12 keeps the records in the first place, Debian 13 in the second.
     for place in ("/etc/iscsi", "/var/lib/iscsi"):
-        for name in ("nodes", "send_targets", "ifaces"):
+        for name in ("nodes", "send_targets", "static", "ifaces"):
             for entry in Path(place, name).glob("*"):
                 if not entry.name.startswith("iface.example"):
                     remove(entry)

@@ -291,6 +291,14 @@ def test_somebody_else_has_logged_in_meanwhile(host: OpenIscsi) -> None:
     assert not [step for step in ensure_present(host.host, WANTED, ORDER).facts["steps"] if "log in" in step]
 
 
+def test_iscsid_is_still_trying(host: OpenIscsi) -> None:
+    """As after a run that was killed: iscsiadm says that there is a session, and there is none to be seen."""
+    host.array.login_codes = {ONE: 15}
+    with pytest.raises(UnavailableError, match="since an earlier run") as caught:
+        ensure_present(host.host, WANTED, ORDER)
+    assert [one["reason"] for one in caught.value.details["portals"]] == ["timeout", None]
+
+
 def test_the_lock_of_a_killed_iscsiadm(host: OpenIscsi) -> None:
     folder = Path(f"{host.root}/run/lock/iscsi")
     folder.mkdir(parents=True)

@@ -57,6 +57,7 @@ def test_records_of_both_kinds(host: Host) -> None:
     put(host, f"{ROOT}/nodes/{TARGET}/10.0.0.1,3260,1/default")
     put(host, f"{ROOT}/nodes/{TARGET}/10.0.0.1,3260,1/storage")
     put(host, f"{ROOT}/nodes/{TARGET}/2001:db8::1,3261,2/default")
+    put(host, f"{ROOT}/nodes/{TARGET}/[2001:db8::2],3260,1/default")
     put(host, f"{ROOT}/nodes/{TARGET}/10.0.0.2,3260", "iface.iscsi_ifacename = storage\n")
     put(host, f"{ROOT}/nodes/{TARGET}/README")
     put(host, f"{ROOT}/nodes/{TARGET}/name.of.array,3260,1/default")
@@ -66,9 +67,10 @@ def test_records_of_both_kinds(host: Host) -> None:
         (Portal("10.0.0.1"), 1, "default"),
         (Portal("10.0.0.1"), 1, "storage"),
         (Portal("2001:db8::1", 3261), 2, "default"),
+        (Portal("2001:db8::2"), 1, "default"),
         (Portal("10.0.0.2"), None, "storage"),
     }
-    assert len(read_records(host, ROOT)) == 5
+    assert len(read_records(host, ROOT)) == 6
 
 
 def test_ifaces(host: Host) -> None:
