@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, UnavailableError
-from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.host import TEMPORARY, Host
 from ansible_collections.virt.san.plugins.module_utils._host.iscsi import format_portal
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
@@ -89,7 +89,15 @@ def replace_record(host: Host, root: str, record: NodeRecord, text: str) -> None
     with _locked(host):
         if host.read(record.path) != record.text:
             raise CommandError(f"{record.path} was changed by something else meanwhile; run again", path=record.path)
-        host.write_file(record.path, text, 0o600, staging=root)
+        _write(host, root, record.path, text)
+
+
+def _write(host: Host, root: str, path: str, content: str | bytes) -> None:
+    """Replace a file that may hold a password; what a killed run was about to write goes."""
+    for name in host.entries(root):
+        if name.startswith(".") and name.endswith(TEMPORARY):
+            host.remove_file(f"{root}/{name}")
+    host.write_file(path, content, 0o600, staging=root)
 
 
 # Discovery with a password
@@ -104,7 +112,7 @@ def discovery_record(host: Host, root: str, portal: Portal, chap: Chap) -> Itera
     made = [place for place in (folder, top) if not host.exists(place)]
     before = host.read_bytes(path)
     with _locked(host):
-        host.write_file(path, discovery_text(portal, chap), 0o600, staging=root)
+        _write(host, root, path, discovery_text(portal, chap))
     try:
         yield
     finally:
@@ -112,7 +120,7 @@ def discovery_record(host: Host, root: str, portal: Portal, chap: Chap) -> Itera
             if before is None:
                 host.remove_file(path)
             else:
-                host.write_file(path, before, 0o600, staging=root)
+                _write(host, root, path, before)
             for place in made:
                 host.remove_folder(place)
 

@@ -82,6 +82,7 @@ def test_ifaces(host: Host) -> None:
 
 def test_replaced_whole_and_for_root_alone(host: Host) -> None:
     path = put(host, f"{ROOT}/nodes/{TARGET}/10.0.0.1,3260,1/default")
+    put(host, f"{ROOT}/.default.77.virt-san", "a password that a killed run was about to write")
     (record,) = read_records(host, ROOT)
     replace_record(host, ROOT, record, "node.startup = automatic\n")
     assert path.read_text() == "node.startup = automatic\n"
