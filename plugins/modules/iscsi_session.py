@@ -336,6 +336,7 @@ error:
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -436,7 +437,7 @@ def wanted_of(
     if options["auth"] == "none" and options["chap"]:
         raise InputError("auth: none and chap cannot both be", option="auth")
     timeouts = {
-        parameter: parsed(option, lambda value, name=option: model.parse_timeout(name, value), options[option])
+        parameter: parsed(option, partial(model.parse_timeout, option), options[option])
         for option, parameter in model.TIMEOUTS.items()
         if options[option] is not None
     }
