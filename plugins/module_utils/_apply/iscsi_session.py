@@ -78,7 +78,7 @@ def ensure_present(host: Host, wanted: Wanted, order: Order) -> Report:
         left = plan.plan_present(replace(last, offers=seen.offers, problems=problems), replace(wanted, relogin=False))
         _require_done(steps, left)
         after = left.before
-    warnings = (*planned.warnings, *cleared.warnings, *_not_asked(asked))
+    warnings = (*planned.warnings, *cleared.warnings, *_not_asked(asked), *_not_told(asked, planned))
     before = {**planned.before, "luns": cleared.before["luns"]}
     after = {**after, "luns": cleared.after["luns"]}
     facts = {
@@ -135,6 +135,11 @@ def _not_asked(asked: Asked) -> Iterable[str]:
             f"{portal} was not asked for its targets: that takes the password for discovery to be written for a "
             "moment, and check mode writes nothing"
         )
+
+
+def _not_told(asked: Asked, planned: SessionPlan) -> Iterable[str]:
+    """Yield what went wrong at portals that have a session all the same: what other portals there are is not known."""
+    return (problem.text for portal, problem in asked.problems.items() if portal not in planned.problems)
 
 
 def _count_up(seen: Seen, wanted: Wanted) -> int:

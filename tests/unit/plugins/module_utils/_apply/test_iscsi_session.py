@@ -165,6 +165,9 @@ def test_all_portals(host: OpenIscsi) -> None:
     order = replace(ORDER, discovery=Discovery(all_portals=True))
     report = done(host, replace(WANTED, portals=(ONE,)), order)
     assert [one["portal"] for one in report.facts["portals"]] == [str(ONE), str(TWO)]
+    host.array.discovery_chap = CHAP
+    untold = ensure_present(host.host, replace(WANTED, portals=(ONE,)), order)
+    assert (untold.changed, "does not tell which targets" in untold.warnings[0]) == (False, True)
 
 
 def test_timeouts_startup_and_scan(host: OpenIscsi) -> None:
