@@ -112,24 +112,9 @@ def plan_present(seen: Seen, wanted: Wanted) -> SessionPlan:
     """
     problems = {portal: found for portal in wanted.portals if (found := _problem(seen, wanted, portal)) is not None}
     usable = tuple(portal for portal in wanted.portals if portal not in problems)
-    steps: list[SessionStep] = []
-    again = []
-    for portal in usable:
-        steps.extend(_recording(seen, wanted, portal))
-        session = seen.session(wanted.target, portal, wanted.interface)
-        if session is not None and wanted.relogin and _is_outdated(seen, wanted, portal, session):
-            again.append(session)
-    ends = tuple(_log_out(session) for session in again)
-    going = {read_portal(session.portal) for session in again}
-    logins = tuple(
-        portal for portal in usable if portal in going or not seen.session(wanted.target, portal, wanted.interface)
-    )
-    down = tuple(portal for portal in usable if portal not in logins and not _is_up(seen, wanted, portal))
-    steps += ends
-    if logins:
-        steps.append(LogIn(wanted.target, logins, wanted.interface))
-    if down:
-        steps.append(AwaitSessions(wanted.target, down))
+    again = tuple(_outdated(seen, wanted, usable)) if wanted.relogin else ()
+    steps: list[SessionStep] = [step for portal in usable for step in _recording(seen, wanted, portal)]
+    steps.extend(_connecting(seen, wanted, usable, again))
     if usable and wanted.startup == AUTOMATIC and seen.boot is not None and not seen.boot.enabled:
         steps.append(EnableUnit(seen.boot.name))
     return SessionPlan(
@@ -137,9 +122,25 @@ def plan_present(seen: Seen, wanted: Wanted) -> SessionPlan:
         before=shown(seen, wanted, wanted.portals),
         after=_then(seen, wanted, usable),
         warnings=tuple(_warnings(seen, wanted, usable)),
-        again=tuple(again),
+        again=again,
         problems=problems,
     )
+
+
+def _connecting(
+    seen: Seen, wanted: Wanted, usable: tuple[Portal, ...], again: tuple[IscsiSession, ...]
+) -> Iterable[SessionStep]:
+    """Yield the steps that have a session with each portal: all of them at once. `again`: sessions to end first."""
+    yield from map(_log_out, again)
+    ended = {read_portal(session.portal) for session in again}
+    logins = tuple(
+        portal for portal in usable if portal in ended or not seen.session(wanted.target, portal, wanted.interface)
+    )
+    if logins:
+        yield LogIn(wanted.target, logins, wanted.interface)
+    down = tuple(portal for portal in usable if portal not in logins and not _is_up(seen, wanted, portal))
+    if down:
+        yield AwaitSessions(wanted.target, down)
 
 
 def _problem(seen: Seen, wanted: Wanted, portal: Portal) -> Problem | None:
@@ -190,10 +191,14 @@ def _is_up(seen: Seen, wanted: Wanted, portal: Portal) -> bool:
     return session is not None and session.state == LOGGED_IN
 
 
-def _is_outdated(seen: Seen, wanted: Wanted, portal: Portal, session: IscsiSession) -> bool:
-    record = seen.record(wanted.target, portal, wanted.interface)
-    changes = record is not None and model.waits_for_login(model.edits_of(wanted, record.values))
-    return changes or session.state != LOGGED_IN
+def _outdated(seen: Seen, wanted: Wanted, usable: Iterable[Portal]) -> Iterable[IscsiSession]:
+    """Yield the sessions that a login would mend: their record changes, or they have lost their connection."""
+    for portal in usable:
+        session = seen.session(wanted.target, portal, wanted.interface)
+        record = seen.record(wanted.target, portal, wanted.interface)
+        changes = record is not None and model.waits_for_login(model.edits_of(wanted, record.values))
+        if session is not None and (changes or session.state != LOGGED_IN):
+            yield session
 
 
 def _log_out(session: IscsiSession) -> LogOut:
