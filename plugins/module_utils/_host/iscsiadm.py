@@ -54,7 +54,7 @@ _MEANING: Mapping[int, tuple[str, str]] = {
     18: ("service", "the connection to iscsid broke: did it end? See its journal, and start it"),
     19: (
         "refused",
-        "the target turns the login down for good: does it still exist there, and may this initiator use it?",
+        "refused for good: is the target still there, open to this host, and (mutual CHAP) known by another password?",
     ),
     20: ("service", "iscsid does not run and could not be started: systemctl status iscsid.socket iscsid.service"),
     21: ("other", "there is no such record, session or portal"),

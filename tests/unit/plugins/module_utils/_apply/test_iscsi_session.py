@@ -274,7 +274,7 @@ def test_sessions_of_another_iface_are_others(host: OpenIscsi) -> None:
         (8, "timeout", "did not answer"),
         (12, "setup", "iscsi_tcp"),
         (18, "service", "iscsid"),
-        (19, "refused", "does it still exist"),
+        (19, "refused", "is the target still there"),
         (20, "service", "could not be started"),
         (24, "authentication", "CHAP"),
         (250, "other", "no reason"),
