@@ -175,7 +175,9 @@ def discover_all(
         if chap is not None and not check_mode:
             for portal in wanted:
                 stack.enter_context(iscsi_records.discovery_record(host, root, portal, chap))
-        found = iscsiadm.in_parallel(wanted, lambda portal: iscsiadm.discover(host, portal, interface, how.deadline))
+        # Never at once: open-iscsi gives all its discoveries one ISID, and a target takes the second for the first
+        # one coming back (session reinstatement, RFC 7143, 6.3.5), and drops the first.
+        found = {portal: iscsiadm.discover(host, portal, interface, how.deadline) for portal in wanted}
     return Asked(
         {portal: said for portal, said in found.items() if not isinstance(said, Problem)},
         {portal: _asking(portal, said) for portal, said in found.items() if isinstance(said, Problem)},
