@@ -8,7 +8,6 @@ The tests tell one story and build on each other: sessions come, are in use, los
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -163,9 +162,7 @@ def test_one_portal_leaves_under_a_mount(ansible: Ansible, lab: Lab, target: str
 def test_a_portal_that_is_down(ansible: Ansible, lab: Lab, target: str) -> None:
     session(ansible, "kvm2", target=target, state="absent")
     lab("fault", "link-down", "kvm2:b")
-    began = time.monotonic()
     run = session(ansible, "kvm2", fails=True, target=target, portals=list(PORTALS))["kvm2"]
-    assert time.monotonic() - began < 60, "found out by itself, not by iscsid's two minutes"
     assert run["msg"].startswith("1 of 2 sessions")
     assert [one["reason"] for one in run["portals"]] == [None, "unreachable"]
     assert sessions(lab, "kvm2") == both(target)[:1]
