@@ -163,19 +163,19 @@ class Ansible:
 
 
 @pytest.fixture(scope="session")
-def running_lab() -> Lab:
-    """Return the lab; it has to be up."""
+def running_lab() -> Iterator[Lab]:
+    """Return the lab; it has to be up. At the end it is without LUNs and faults."""
     lab = Lab()
     lab("status")
-    return lab
+    yield lab
+    lab("clean")
 
 
 @pytest.fixture(scope="module")
-def lab(running_lab: Lab) -> Iterator[Lab]:
-    """Return a lab without LUNs and faults, and leave one."""
+def lab(running_lab: Lab) -> Lab:
+    """Return a lab without LUNs and faults, whatever the tests before left."""
     running_lab("clean")
-    yield running_lab
-    running_lab("clean")
+    return running_lab
 
 
 @pytest.fixture(scope="session")
