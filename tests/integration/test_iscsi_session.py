@@ -61,8 +61,9 @@ def sessions(lab: Lab, host: str) -> list[str]:
 
 def written(lab: Lab, host: str) -> str:
     """All that open-iscsi has on file, and who may read it."""
-    return lab.ssh(host, f"find {NODES} /etc/iscsi/send_targets /var/lib/iscsi/send_targets -type f "
+    told = lab.ssh(host, f"find {NODES} /etc/iscsi/send_targets /var/lib/iscsi/send_targets -type f "
                          "-exec stat -c '%n %a' {} + -exec md5sum {} + 2>/dev/null; true")  # fmt: skip
+    return "\n".join(sorted(told.splitlines()))
 
 
 def both(target: str) -> list[str]:
@@ -184,6 +185,7 @@ WATCH = (
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 def test_passwords(ansible: Ansible, lab: Lab, target: str) -> None:
     """From none to one-way, mutual, wrong, and back to none."""
     wanted = {"target": target, "portals": list(PORTALS)}
