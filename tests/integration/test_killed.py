@@ -89,7 +89,7 @@ def vhba(san: San, host: str) -> list[Task]:
     return [
         Task("made", "npiv_vport", {**names, "parent": FABRIC_A, "expect": expect}),
         mapped(san, host, "guest-mapped", "guest"),
-        Task("moved", "npiv_vport", {**names, "parent": FABRIC_B, "move": True, "expect": expect}),
+        Task("moved", "npiv_vport", {**names, "parent": FABRIC_B, "move": True, "expect": expect}, point=None),
         Task("gone", "npiv_vport", {"wwpn": wwpn, "state": "absent"}),
     ]
 
@@ -102,7 +102,7 @@ def lun(san: San, host: str) -> list[Task]:
     return [
         Task("found", "scsi_rescan", found, smaller, point="start: child begun"),
         mapped(san, host, "data-mapped", "data", killed=True),
-        Task("flushed", "multipath_devices", {"state": "absent", "devices": [{"wwid": wwid}]}),
+        Task("flushed", "multipath_devices", {"state": "absent", "devices": [{"wwid": wwid}]}, point=None),
         mapped(san, host, "data-again", "data"),
         Task("grown", "scsi_device", {"wwid": wwid, "size": "96M"}, larger, point="1.0 ResizeMap: asked resize map"),
         Task("left", "scsi_device", {"wwid": wwid, "state": "absent"}),
@@ -130,7 +130,7 @@ def lvm(_san: San, _host: str) -> list[Task]:
     """LVM kept to the host's own volume groups, and no longer; a guest's group is test_host_lvm's."""
     return [
         Task("lvm-kept", "lvm_devices", {}),
-        Task("lvm-free", "lvm_devices", {"state": "absent"}),
+        Task("lvm-free", "lvm_devices", {"state": "absent"}, point=None),
     ]
 
 

@@ -127,8 +127,8 @@ def _configure(host: Host, steps: Sequence[LvmStep], plan: LvmPlan, begun: froze
         carry_out(steps, lambda step: _perform(host, step))
         _verify(host, plan)
     except SanError as error:
-        lvm_conf.write_conf(host, conf)
         lvm_conf.write_devices_file(host, devices)
+        lvm_conf.write_conf(host, conf)
         lvm_conf.write_note(host, begun)
         raise ApplyError(
             f"LVM's configuration was put back as it was: {error.message}",
@@ -157,7 +157,7 @@ def _verify(host: Host, plan: LvmPlan) -> None:
 
 def _perform(host: Host, step: LvmStep) -> None:
     if isinstance(step, MakeDevicesFile):
-        lvm_conf.write_devices_file(host, lvm_conf.EMPTY)
+        lvm_conf.make_devices_file(host, [one.path for one in step.devices])
     elif isinstance(step, ListDevice):
         lvm_conf.list_device(host, step.path)
     elif isinstance(step, UnlistDevice):

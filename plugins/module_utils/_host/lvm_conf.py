@@ -9,7 +9,7 @@ lvmlocal.conf is read after lvm.conf on every distribution, and an initramfs tha
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -124,10 +124,11 @@ def read_note(host: Host) -> frozenset[str]:
 
 
 def write_note(host: Host, begun: frozenset[str]) -> None:
-    """Note what is begun; nothing: that all is done."""
+    """Note what is begun; nothing: that all is done, and what a killed run was making is not needed."""
     if begun:
         host.write_file(NOTE, "\n".join(sorted(begun)) + "\n")
     else:
+        host.remove_file(ASIDE)
         host.remove_file(NOTE)
 
 
@@ -178,8 +179,23 @@ ANY = range(256)
 
 # The devices file
 
+ASIDE = "/etc/lvm/devices/virt-san.devices"
+"""Where a devices file is made before it counts: one half filled would hide the rest of the host's own."""
+
+_EMPTY = "# LVM uses devices listed in this file.\n"
+
 _USE_FILE = ["--config", "devices/use_devicesfile=1"]
 """The file is filled before LVM is told to use it."""
+
+
+def make_devices_file(host: Host, paths: Iterable[str]) -> None:
+    """Have LVM's tool make a devices file, and put it in its place when it has all that belongs there."""
+    host.write_file(ASIDE, _EMPTY, 0o600)
+    for path in paths:
+        name = ASIDE.rpartition("/")[2]
+        host.run(["lvm", "lvmdevices", "--yes", "--devicesfile", name, "--adddev", path], DEADLINE)
+    host.write_file(DEVICES, _text(host, ASIDE) or _EMPTY, 0o600)
+    host.remove_file(ASIDE)
 
 
 def list_device(host: Host, path: str) -> None:
@@ -219,9 +235,6 @@ def parse_devices(text: str) -> tuple[Listed, ...]:
         if fields.get("IDTYPE") and fields.get("IDNAME"):
             found.append(Listed(fields["IDTYPE"], fields["IDNAME"], fields.get("DEVNAME", "")))
     return tuple(found)
-
-
-EMPTY = "# LVM uses devices listed in this file.\n"
 
 
 def deactivate(host: Host, uuid: str, view: str) -> None:

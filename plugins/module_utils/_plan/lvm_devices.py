@@ -239,7 +239,9 @@ def _listed(sight: LvmSight, method: str, steps: Iterable[LvmStep]) -> tuple[lis
     before = set(sight.listed.values()) if method == DEVICES_FILE else set()
     after = set(before)
     for step in steps:
-        if isinstance(step, ListDevice):
+        if isinstance(step, MakeDevicesFile):
+            after.update(one.path for one in step.devices)
+        elif isinstance(step, ListDevice):
             after.add(step.path)
         elif isinstance(step, UnlistDevice):
             after.discard(step.path)
@@ -304,13 +306,17 @@ def _config_steps(
     steps: list[LvmStep] = []
     astray = sight.visible & set(unwanted)
     if setting.method == DEVICES_FILE:
-        if not sight.devices_file:
-            steps.append(MakeDevicesFile())
-        steps += [ListDevice(pv.path, pv.device, pv.vg_name) for pv in devices if pv.device not in sight.listed]
-        steps += [UnlistDevice(sight.listed[name], pv.vg_name) for name, pv in unwanted.items() if name in sight.listed]
+        if sight.devices_file:
+            steps += [ListDevice(pv.path, pv.device, pv.vg_name) for pv in devices if pv.device not in sight.listed]
+            steps += [
+                UnlistDevice(sight.listed[name], pv.vg_name) for name, pv in unwanted.items() if name in sight.listed
+            ]
         astray -= set(sight.listed)
     if sight.setting != setting or astray:
         steps.append(WriteSetting(setting))
+    if setting.method == DEVICES_FILE and not sight.devices_file:
+        # After the setting: an LVM that is to use no devices file puts away one that it finds (2.03.31).
+        steps.append(MakeDevicesFile(tuple(ListDevice(pv.path, pv.device, pv.vg_name) for pv in devices)))
     if setting.method == FILTER and _goes(sight) and sight.devices_file:
         steps.append(RemoveDevicesFile())
     return steps

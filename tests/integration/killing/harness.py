@@ -46,8 +46,8 @@ class Task:
     """What the array's administrator does on a host's behalf before it; called with the host's name, each time."""
     killed: bool = True
     """Whether it is killed; one that only leads to the next state, and has its turn elsewhere, is not."""
-    point: str = MIDDLE
-    """Where it is killed if that is to be done once only."""
+    point: str | None = MIDDLE
+    """Where it is killed if that is to be done once only; None: then not at all."""
 
 
 class Machine:
@@ -176,7 +176,7 @@ def once(machine: Machine) -> None:
     """Kill each task of a cycle once; the last one leads back to where the first began."""
     before = machine.stock()
     for task in machine.tasks:
-        if task.killed:
+        if task.killed and task.point is not None:
             done = machine.killed(task, task.point, None)
             say(machine, task, done)
         else:

@@ -81,6 +81,7 @@ def apply(before: LvmSight, plan: LvmPlan) -> LvmSight:
     for step in plan.steps:
         if isinstance(step, MakeDevicesFile):
             there = True
+            listed = {one.device: one.path for one in step.devices}
         elif isinstance(step, ListDevice):
             listed[step.device] = step.path
         elif isinstance(step, UnlistDevice):
