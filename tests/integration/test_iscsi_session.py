@@ -119,6 +119,7 @@ def similar(lab: Lab, target: str) -> Iterator[str]:
     lab("fault", "similar-target", "off")
 
 
+@pytest.mark.full
 def test_a_name_that_begins_like_another(ansible: Ansible, lab: Lab, target: str, similar: str) -> None:
     session(ansible, "kvm1", target=similar, portals=[PORTALS[0]], startup="manual")
     assert sessions(lab, "kvm1") == [*both(target)[:1], *both(target)[1:], f"{similar} {PORTALS[0]} LOGGED_IN"]
@@ -141,10 +142,13 @@ def test_in_use_is_refused(ansible: Ansible, lab: Lab, target: str) -> None:
     assert (run["error"], "/srv" in run["msg"]) == ("InUseError", True)
     assert any(holder["by"] == "/srv" for holder in run["holders"])
     assert (lab.devices("kvm1"), sessions(lab, "kvm1"), written(lab, "kvm1")) == before
+    lab.ssh("kvm1", "umount /srv")
 
 
+@pytest.mark.full
 def test_one_portal_leaves_under_a_mount(ansible: Ansible, lab: Lab, target: str) -> None:
     """The map keeps its other path; then the portal comes back."""
+    lab.ssh("kvm1", "mount /dev/mapper/data /srv")
     planned = session(ansible, "kvm1", check=True, target=target, state="absent", portals=[PORTALS[1]])["kvm1"]
     done = session(ansible, "kvm1", target=target, state="absent", portals=[PORTALS[1]])["kvm1"]
     same_plan(planned, done)
@@ -160,6 +164,7 @@ def test_one_portal_leaves_under_a_mount(ansible: Ansible, lab: Lab, target: str
 # A portal that is down
 
 
+@pytest.mark.full
 def test_a_portal_that_is_down(ansible: Ansible, lab: Lab, target: str) -> None:
     session(ansible, "kvm2", target=target, state="absent")
     lab("fault", "link-down", "kvm2:b")

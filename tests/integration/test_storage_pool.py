@@ -134,6 +134,7 @@ def test_libvirt_takes_the_file_and_we_take_what_it_prints(lab: Lab, ansible: An
         ansible,
         pool("ours", **ISOS),
         pool("ours, a folder", **IMAGES),
+        shell("libvirt answers", "systemctl start libvirtd.socket"),
         shell("define", define),
         shell("started by libvirt", both.format("start")),
         {**shell("dump", "virsh pool-dumpxml isos"), "register": "isos"},
