@@ -96,7 +96,7 @@ units: copy ## the unit tests again, as ansible-test runs them: one process a te
 .PHONY: test-lab
 test-lab: setup lab-up ## tests on the lab
 	$(call need,tests/integration)
-	@$(STEP) lab-tests pytest -q --durations 15 tests/integration -m "lab $(PYTEST_MARKS)"
+	@$(STEP) lab-tests pytest -q --durations 40 tests/integration -m "lab $(PYTEST_MARKS)"
 
 .PHONY: molecule
 molecule: setup lab-up ## Molecule scenarios on the lab

@@ -53,6 +53,7 @@ options:
   device:
     description:
       - One of its devices - the multipath device, a path, or a link to one of them.
+      - A removal that was interrupted may have taken that name away. Only O(wwid) then tells the next run what is left.
     type: str
   hba:
     description:
@@ -90,6 +91,8 @@ options:
       - Where the array has put another LUN behind paths of this one, remove these paths (and the multipath device, if
         it keeps no other), if nothing holds it. With O(state=present) the new LUN is then scanned in; it can be named
         by its own O(wwid).
+      - A run that is killed in between is finished by the next one that allows it and names the new LUN by O(wwid) or
+        by its address, until the host boots.
     type: bool
     default: false
   probe:

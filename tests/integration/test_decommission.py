@@ -57,6 +57,7 @@ def test_check_mode_removes_nothing_and_lists_nothing(lab: Lab, ansible: Ansible
     assert {host: lab.devices(host) for host in HOSTS} == before
 
 
+@pytest.mark.full
 def test_with_a_host_left_out_there_is_no_list(lab: Lab, ansible: Ansible, wwids: dict[int, str]) -> None:
     run = decommission(ansible, fails=True, names=["guests62"], flags=("--limit", "kvm1"))
     assert MAY not in run.output

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import HOSTS, Ansible, Lab, Run
+from .conftest import HOSTS, PORTALS, Ansible, Lab, Run
 
 pytestmark = pytest.mark.lab
 
@@ -114,10 +114,10 @@ def test_after_a_reboot_all_is_back(lab: Lab, ansible: Ansible, luns: dict[int, 
 @pytest.mark.full
 def test_the_same_over_iscsi(lab: Lab, ansible: Ansible, aliases: dict[str, str]) -> None:
     lab("clean")
-    lab("iscsi-login")
     wwids = lab.provide_all({f"lun{number}": number for number in NUMBERS}, "--via", "iscsi")
-    run = provision(ansible, luns=list(NUMBERS), aliases=aliases)
+    iscsi = [{"target": lab.iscsi_target(), "portals": list(PORTALS)}]
+    run = provision(ansible, luns=list(NUMBERS), aliases=aliases, iscsi=iscsi)
     assert "the same logical units, sizes and number of paths" in summary(run)
     for host in HOSTS:
         assert maps(lab, host) == {f"guests{number}": f"mpath-{wwids[f'lun{number}']}" for number in NUMBERS}
-    assert changed(provision(ansible, luns=list(NUMBERS), aliases=aliases)) == {"kvm1": 0, "kvm2": 0}
+    assert changed(provision(ansible, luns=list(NUMBERS), aliases=aliases, iscsi=iscsi)) == {"kvm1": 0, "kvm2": 0}

@@ -13,12 +13,17 @@ from ansible_collections.virt.san.tests.unit.support.collection import COLLECTIO
 # The rooms that travel to a host with each module. A module that starts to ship a room has to say
 # so here, and a room that it ships no longer has to go.
 PAYLOAD: dict[str, set[str]] = {
+    "iscsi_session": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "lun_facts": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "lvm_devices": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "multipath_devices": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "npiv_vport": {"_apply", "_argspec", "_argspec_expect", "_boot", "_entry", "_errors", "_host", "_model", "_plan"},
     "scsi_device": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "scsi_rescan": {"_apply", "_argspec", "_argspec_expect", "_entry", "_errors", "_host", "_model", "_plan"},
+    "storage_pool": {
+        *("_apply", "_argspec", "_argspec_pool", "_boot", "_entry", "_errors", "_host", "_model", "_plan"),
+        *("_pools", "_xml"),
+    },
 }
 
 CORE = "ansible_collections.virt.san.plugins.module_utils"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.virt.san.plugins.module_utils._apply import removal
+from ansible_collections.virt.san.plugins.module_utils._apply.device_purge import purge, read_note
 from ansible_collections.virt.san.plugins.module_utils._apply.device_run import Order, Report, Run
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, NotFoundError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -18,8 +19,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.fabric import SAN_
 from ansible_collections.virt.san.plugins.module_utils._plan import device, grow
 from ansible_collections.virt.san.plugins.module_utils._plan.device import Named
 from ansible_collections.virt.san.plugins.module_utils._plan.grow import RereadPaths
-from ansible_collections.virt.san.plugins.module_utils._plan.identity import Remapped, refuse_remapped
-from ansible_collections.virt.san.plugins.module_utils._plan.removal import Seen, plan_removal
+from ansible_collections.virt.san.plugins.module_utils._plan.removal import Seen
 
 ASK_AGAIN = 2.0
 """Seconds between two questions for a size that has not come yet."""
@@ -36,10 +36,12 @@ def ensure_present(host: Host, named: Named, order: Order, check_mode: bool) -> 
     unit = device.find(first.multipath.san, named)
     if unit is None and not order.purge_remapped:
         device.require(first.multipath.san, named)
+    noted = read_note(host) if order.purge_remapped else ()
+    begun = tuple(one for one in noted if device.concerns(one, named, unit))
     seen = first if check_mode else _ask(run, first, unit)
     remapped = tuple(one for one in seen.remapped if device.concerns(one, named, unit))
-    if remapped:
-        unit = _purge(run, seen, remapped)
+    if remapped or begun:
+        unit = purge(run, seen, remapped, device.apart_from(begun, remapped))
         seen = seen if check_mode else removal.look(host)
         if unit is None:
             return run.report(seen.multipath.san, None, None)
@@ -109,23 +111,3 @@ def _verified(run: Run, unit: LogicalUnit, now: LogicalUnit) -> LogicalUnit:
             completed=plan.describe(),
         )
     return last
-
-
-# Remapped
-
-
-def _purge(run: Run, seen: Seen, remapped: tuple[Remapped, ...]) -> LogicalUnit | None:
-    """Take away what leads to another unit by now, scan anew, and return the unit that is there then.
-
-    Raises IdentityError unless the task allows it, and InUseError where something holds the old unit.
-    """
-    run.remapped = remapped
-    if not run.order.purge_remapped:
-        refuse_remapped(remapped)
-    removing = plan_removal(seen, device.purged(seen, remapped), force=run.order.force, purge_remapped=True)
-    again = device.scan_again(remapped)
-    after = {"luns": {**removing.after["luns"], **device.arrived(remapped)}}
-    run.carry_out(replace(removing, steps=(*removing.steps, again), after=after), removing.needs_multipathd)
-    if run.check_mode:
-        return None
-    return device.require(read_san(run.host), Named(wwid=run.named.wwid or again.wwids[0]))

@@ -20,7 +20,7 @@ from ansible_collections.virt.san.plugins.module_utils._host import initramfs, l
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_seen import all_devices, read_sight
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
-from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import LvmSight
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import MADE_FILE, OLD_INITRAMFS, LvmSight
 from ansible_collections.virt.san.plugins.module_utils._plan.lvm_devices import LvmPlan, plan_absent, plan_present
 from ansible_collections.virt.san.plugins.module_utils._plan.lvm_steps import (
     DeactivateVg,
@@ -73,12 +73,17 @@ def _trip(host: Host, make: Planner, check_mode: bool) -> Report:
             return _not_installed()
         raise
     plan = make(first)
-    if check_mode or not plan.steps:
+    if check_mode:
         return _report(first, plan, plan.after)
+    if not plan.steps:
+        lvm_conf.write_note(host, frozenset())
+        return _report(first, plan, plan.after)
+    lvm_conf.write_note(host, first.begun | _begun(plan))
     config = [step for step in plan.steps if not isinstance(step, (DeactivateVg, RefreshInitramfs))]
     rest = [step for step in plan.steps if isinstance(step, (DeactivateVg, RefreshInitramfs))]
-    _configure(host, config, plan)
+    _configure(host, config, plan, first.begun)
     carry_out(rest, lambda step: _perform(host, step))
+    lvm_conf.write_note(host, frozenset())
     last = read_sight(host)
     left = make(last)
     if left.steps:
@@ -89,6 +94,13 @@ def _trip(host: Host, make: Planner, check_mode: bool) -> Report:
             left=left.describe(),
         )
     return _report(last, replace(plan, own=left.own), left.before)
+
+
+def _begun(plan: LvmPlan) -> frozenset[str]:
+    """Return what nothing would tell of, were this run killed on the way."""
+    file = any(isinstance(step, (MakeDevicesFile, RemoveDevicesFile)) for step in plan.steps)
+    boot = any(isinstance(step, RefreshInitramfs) for step in plan.steps)
+    return frozenset(([MADE_FILE] if file else []) + ([OLD_INITRAMFS] if boot else []))
 
 
 def _not_installed() -> Report:
@@ -106,8 +118,8 @@ def _calm(sight: LvmSight) -> bool:
 # Configuration
 
 
-def _configure(host: Host, steps: Sequence[LvmStep], plan: LvmPlan) -> None:
-    """Carry out the steps that configure LVM; all or none of them."""
+def _configure(host: Host, steps: Sequence[LvmStep], plan: LvmPlan, begun: frozenset[str]) -> None:
+    """Carry out the steps that configure LVM; all or none of them. `begun`: what an earlier run had begun."""
     if not steps:
         return
     conf, devices = lvm_conf.read_conf(host), lvm_conf.read_devices_file(host)
@@ -115,8 +127,9 @@ def _configure(host: Host, steps: Sequence[LvmStep], plan: LvmPlan) -> None:
         carry_out(steps, lambda step: _perform(host, step))
         _verify(host, plan)
     except SanError as error:
-        lvm_conf.write_conf(host, conf)
         lvm_conf.write_devices_file(host, devices)
+        lvm_conf.write_conf(host, conf)
+        lvm_conf.write_note(host, begun)
         raise ApplyError(
             f"LVM's configuration was put back as it was: {error.message}",
             **{**error.details, "rolled_back": True},
@@ -144,7 +157,7 @@ def _verify(host: Host, plan: LvmPlan) -> None:
 
 def _perform(host: Host, step: LvmStep) -> None:
     if isinstance(step, MakeDevicesFile):
-        lvm_conf.write_devices_file(host, lvm_conf.EMPTY)
+        lvm_conf.make_devices_file(host, [one.path for one in step.devices])
     elif isinstance(step, ListDevice):
         lvm_conf.list_device(host, step.path)
     elif isinstance(step, UnlistDevice):

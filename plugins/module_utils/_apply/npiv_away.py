@@ -12,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._apply import npiv, persistence, removal
+from ansible_collections.virt.san.plugins.module_utils._apply import keep_steps, npiv, persistence, removal
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
-from ansible_collections.virt.san.plugins.module_utils._apply.multipath_look import require_daemon
 from ansible_collections.virt.san.plugins.module_utils._apply.npiv import Report
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import WantedVhba
+from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import KEEP_STEPS
 from ansible_collections.virt.san.plugins.module_utils._plan.npiv import (
     Seen,
     Vhba,
@@ -36,8 +35,7 @@ from ansible_collections.virt.san.plugins.module_utils._plan.npiv_steps import (
     DeleteVport,
     NameVport,
 )
-from ansible_collections.virt.san.plugins.module_utils._plan.persistence import KEEP_STEPS
-from ansible_collections.virt.san.plugins.module_utils._plan.removal import RemovalPlan, behind, plan_removal
+from ansible_collections.virt.san.plugins.module_utils._plan.removal import RemovalPlan
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 
 
@@ -61,7 +59,9 @@ def ensure_absent(host: Host, wwpn: Wwn, timeout: float, check_mode: bool = Fals
     after = {**plan.after, "luns": cleared.after["luns"], **forget.after}
     vhbas = seen.vhbas(wwpn)
     told = [step.describe() for step in steps]
-    return Report(before != after, vhbas[0] if vhbas else None, told, before, after, cleared.warnings, removed(cleared))
+    return Report(
+        before != after, vhbas[0] if vhbas else None, told, before, after, cleared.warnings, removal.removed(cleared)
+    )
 
 
 def ensure_moved(host: Host, wanted: WantedVhba, timeout: float, check_mode: bool = False) -> Report:
@@ -90,7 +90,7 @@ def ensure_moved(host: Host, wanted: WantedVhba, timeout: float, check_mode: boo
     told = [step.describe() for step in steps]
     warnings = (*cleared.warnings, *make.warnings)
     carrier = npiv.parent_of(make, last)
-    return Report(True, last, told, before, after, warnings, removed(cleared), parent_wwpn=carrier)
+    return Report(True, last, told, before, after, warnings, removal.removed(cleared), parent_wwpn=carrier)
 
 
 def clear(
@@ -106,18 +106,7 @@ def clear(
     Outside check mode the disks are asked who they are first: a LUN number may mean another LUN by now.
     """
     hosts = {vhba.vport.host for vhba in vhbas if vhba.vport.host} & seen.with_devices
-    if not hosts:
-        return RemovalPlan(before={"luns": {}}, after={"luns": {}})
-    if check_mode:
-        found = removal.look(host)
-    else:
-        san = read_san(host, checkers=False, uses=False)
-        _results, asked = removal.reread(host, (path for unit in san.luns for path in unit.paths if path.hba in hosts))
-        found = removal.look(host, san, asked)
-    plan = plan_removal(found, behind(found, hosts, keep_record=keep_record), force=force)
-    if plan.needs_multipathd:
-        require_daemon(host)
-    return plan
+    return removal.plan_behind(host, hosts, check_mode, force, keep_record)
 
 
 def _carry_out(host: Host, steps: tuple[Step, ...], seen: Seen, timeout: float) -> None:
@@ -125,7 +114,7 @@ def _carry_out(host: Host, steps: tuple[Step, ...], seen: Seen, timeout: float) 
         if isinstance(step, (CreateVport, NameVport, AwaitLogin, DeleteVport)):
             npiv.perform(host, step, seen, timeout)
         elif isinstance(step, KEEP_STEPS):
-            persistence.perform(host, step)
+            keep_steps.perform(host, step)
         else:
             removal.perform(host, step, timeout)
 
@@ -140,15 +129,3 @@ def _require_done(steps: tuple[Step, ...], left: VhbaPlan) -> None:
             completed=[step.describe() for step in steps],
             left=left.describe(),
         )
-
-
-def removed(plan: RemovalPlan) -> dict[str, Any]:
-    """Return what a removal takes away, for the result."""
-    gone = [(one, path) for one in plan.leaving for path in one.gone]
-    return {
-        "removed_luns": [one.wwid for one in plan.leaving if one.whole and one.wwid],
-        "removed_paths": [
-            {"wwid": one.wwid, "device": path.device, "hctl": str(path.hctl), "lun": path.lun} for one, path in gone
-        ],
-        "kept_maps": [one.map.name for one in plan.leaving if one.map is not None and one.flushed is None],
-    }

@@ -11,9 +11,11 @@ that and the unmapping on the array nothing may scan: a scan would bring back wh
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply.multipath import perform as perform_multipath
 from ansible_collections.virt.san.plugins.module_utils._apply.multipath_look import look as look_at_multipath
+from ansible_collections.virt.san.plugins.module_utils._apply.multipath_look import require_daemon
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     CommandError,
     IdentityError,
@@ -32,7 +34,12 @@ from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, W
 from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import Listed
 from ansible_collections.virt.san.plugins.module_utils._plan.guard import holding
 from ansible_collections.virt.san.plugins.module_utils._plan.identity import find_remapped
-from ansible_collections.virt.san.plugins.module_utils._plan.removal import Seen
+from ansible_collections.virt.san.plugins.module_utils._plan.removal import (
+    RemovalPlan,
+    Seen,
+    behind,
+    plan_removal,
+)
 from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import (
     DeletePaths,
     Going,
@@ -100,6 +107,27 @@ def refuse_hung(host: Host, hbas: Iterable[str]) -> None:
             hba=name,
             pid=pid,
         )
+
+
+def plan_behind(
+    host: Host, hbas: Collection[str], check_mode: bool, force: bool = False, keep_record: bool = False
+) -> RemovalPlan:
+    """Plan what takes away all that is behind SCSI hosts ("host7"). Where nothing is, multipath is not even asked.
+
+    Outside check mode the disks are asked who they are first: a LUN number may mean another LUN by now.
+    """
+    if not hbas:
+        return RemovalPlan(before={"luns": {}}, after={"luns": {}})
+    if check_mode:
+        found = look(host)
+    else:
+        san = read_san(host, checkers=False, uses=False)
+        _results, asked = reread(host, (path for unit in san.luns for path in unit.paths if path.hba in hbas))
+        found = look(host, san, asked)
+    plan = plan_removal(found, behind(found, hbas, keep_record=keep_record), force=force)
+    if plan.needs_multipathd:
+        require_daemon(host)
+    return plan
 
 
 def perform(host: Host, step: Step, timeout: float) -> None:
@@ -233,6 +261,18 @@ def _traces(host: Host, wwids: frozenset[Wwid]) -> list[str]:
 
 def _belongs(device: dm.DmDevice, wwids: frozenset[Wwid]) -> bool:
     return (dm.is_multipath(device) and device.uuid[len(dm.MULTIPATH) :] in wwids) or device.partition_of in wwids
+
+
+def removed(plan: RemovalPlan) -> dict[str, Any]:
+    """Return what a removal takes away, for the result."""
+    gone = [(one, path) for one in plan.leaving for path in one.gone]
+    return {
+        "removed_luns": [one.wwid for one in plan.leaving if one.whole and one.wwid],
+        "removed_paths": [
+            {"wwid": one.wwid, "device": path.device, "hctl": str(path.hctl), "lun": path.lun} for one, path in gone
+        ],
+        "kept_maps": [one.map.name for one in plan.leaving if one.map is not None and one.flushed is None],
+    }
 
 
 # LVM's devices file

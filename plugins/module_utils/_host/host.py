@@ -39,7 +39,7 @@ C_LOCALE = {"LC_ALL": "C", "LANG": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 READ_CHUNK = 65536
 
 TEMPORARY = ".virt-san"
-"""End of the names of files that are being written. A killed run leaves one."""
+"""End of the names of files that are being written. A killed run leaves one; the next writer removes it."""
 
 
 @dataclass(frozen=True)
@@ -205,12 +205,18 @@ class Host:
         finally:
             os.close(fd)
 
-    def write_file(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
-        """Replace a file atomically: readers see the old or the new content, also after a crash."""
+    def write_file(self, path: str, content: str | bytes, mode: int = 0o644, staging: str | None = None) -> None:
+        """Replace a file atomically: readers see the old or the new content, also after a crash.
+
+        `staging`: where to prepare it, on the same file system; by default beside it. For folders whose every file
+        counts. What a killed run was writing for it goes. The caller holds the host's lock: nobody else writes it now.
+        """
         target = self.root + path
         folder = os.path.dirname(target)
         os.makedirs(folder, exist_ok=True)
-        temporary = os.path.join(folder, f".{os.path.basename(target)}.{os.getpid()}{TEMPORARY}")
+        beside = folder if staging is None else self.root + staging
+        _remove_leftovers(beside, os.path.basename(target))
+        temporary = os.path.join(beside, f".{os.path.basename(target)}.{os.getpid()}{TEMPORARY}")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(fd, "wb") as stream:
@@ -225,7 +231,8 @@ class Host:
         _sync_folder(folder)
 
     def remove_file(self, path: str) -> None:
-        """Remove a file; no error when it is not there."""
+        """Remove a file, and what a killed run was writing for it; no error when it is not there."""
+        _remove_leftovers(*os.path.split(self.root + path))
         try:
             os.unlink(self.root + path)
         except FileNotFoundError:
@@ -294,6 +301,17 @@ def _write_once(fd: int, data: bytes) -> int:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return count
+
+
+def _remove_leftovers(folder: str, name: str) -> None:
+    """Remove new contents of a file that never took its place."""
+    try:
+        found = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    for one in found:
+        if one.startswith(f".{name}.") and one.endswith(TEMPORARY):
+            os.unlink(os.path.join(folder, one))
 
 
 def _sync_folder(folder: str) -> None:

@@ -9,11 +9,17 @@ lvmlocal.conf is read after lvm.conf on every distribution, and an initramfs tha
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import DEVICES_FILE, FILTER, Listed, Setting
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import (
+    BEGUN,
+    DEVICES_FILE,
+    FILTER,
+    Listed,
+    Setting,
+)
 
 LOCAL_CONF = "/etc/lvm/lvmlocal.conf"
 DEVICES = "/etc/lvm/devices/system.devices"
@@ -23,6 +29,9 @@ MADE = "# The devices file was made along with this block."
 
 DEADLINE = 60.0
 """Seconds for one command of LVM; it reads every device it may use."""
+
+NOTE = "/run/virt-san.lvm-pending"
+"""There while a run is under way: the parts of its work that nothing else tells once it is killed in between."""
 
 _BLOCK = re.compile(rf"^{re.escape(BEGIN)}\n(.*?)^{re.escape(END)}\n?", re.M | re.S)
 _ACCEPT = re.compile(r'"a\|\^(.*?)\$\|"')
@@ -109,6 +118,20 @@ def write_conf(host: Host, text: str | None) -> None:
         host.remove_file(LOCAL_CONF)
 
 
+def read_note(host: Host) -> frozenset[str]:
+    """Return what a run that did not get to its end was about to do."""
+    return frozenset((host.read(NOTE) or "").split()) & frozenset(BEGUN)
+
+
+def write_note(host: Host, begun: frozenset[str]) -> None:
+    """Note what is begun; nothing: that all is done, and what a killed run was making is not needed."""
+    if begun:
+        host.write_file(NOTE, "\n".join(sorted(begun)) + "\n")
+    else:
+        host.remove_file(ASIDE)
+        host.remove_file(NOTE)
+
+
 # What LVM makes of its configuration
 
 
@@ -156,8 +179,23 @@ ANY = range(256)
 
 # The devices file
 
+ASIDE = "/etc/lvm/devices/virt-san.devices"
+"""Where a devices file is made before it counts: one half filled would hide the rest of the host's own."""
+
+_EMPTY = "# LVM uses devices listed in this file.\n"
+
 _USE_FILE = ["--config", "devices/use_devicesfile=1"]
 """The file is filled before LVM is told to use it."""
+
+
+def make_devices_file(host: Host, paths: Iterable[str]) -> None:
+    """Have LVM's tool make a devices file, and put it in its place when it has all that belongs there."""
+    host.write_file(ASIDE, _EMPTY, 0o600)
+    for path in paths:
+        name = ASIDE.rpartition("/")[2]
+        host.run(["lvm", "lvmdevices", "--yes", "--devicesfile", name, "--adddev", path], DEADLINE)
+    host.write_file(DEVICES, _text(host, ASIDE) or _EMPTY, 0o600)
+    host.remove_file(ASIDE)
 
 
 def list_device(host: Host, path: str) -> None:
@@ -197,9 +235,6 @@ def parse_devices(text: str) -> tuple[Listed, ...]:
         if fields.get("IDTYPE") and fields.get("IDNAME"):
             found.append(Listed(fields["IDTYPE"], fields["IDNAME"], fields.get("DEVNAME", "")))
     return tuple(found)
-
-
-EMPTY = "# LVM uses devices listed in this file.\n"
 
 
 def deactivate(host: Host, uuid: str, view: str) -> None:

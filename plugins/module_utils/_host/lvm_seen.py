@@ -52,10 +52,11 @@ def read_sight(host: Host) -> LvmSight:
     effective = lvm_conf.read_effective(host)
     setting = lvm_conf.parse_block(lvm_conf.read_conf(host) or "")
     knows = lvm_conf.knows_devices_file(host)
-    there = lvm_conf.read_devices_file(host) is not None
     claims = read_claims(host)
     groups, others = _groups(host, machine, _ask(host, all_devices(setting is not None and setting.method == FILTER)))
     groups, orphaned = _with_active(host, machine, groups)
+    # Only now: an LVM that is told to use no devices file may have put away one that was there (2.03.31).
+    there = lvm_conf.read_devices_file(host) is not None
     own_filter = setting is not None and setting.method == FILTER
     others_filter = "" if own_filter else effective.get("global_filter", "")
     in_file = _ask(host, "devices/use_devicesfile=1") if there and knows else []
@@ -71,6 +72,7 @@ def read_sight(host: Host) -> LvmSight:
         claims=claims.claims,
         boots_from=tuple(vg.uuid for vg in groups if vg.uuid.replace("-", "") in claims.boots_from),
         initramfs=initramfs.read_initramfs(host, lvm_conf.LOCAL_CONF),
+        begun=lvm_conf.read_note(host),
         warnings=(*claims.warnings, *orphaned),
     )
 

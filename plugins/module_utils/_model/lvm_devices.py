@@ -118,6 +118,13 @@ class Initramfs:
     """The copy is older than our block."""
 
 
+MADE_FILE = "devices_file"
+"""Make the devices file, which nothing but our block then tells to be ours."""
+OLD_INITRAMFS = "initramfs"
+"""Have the initramfs built again, which is not known to be older once our block has gone."""
+BEGUN = (MADE_FILE, OLD_INITRAMFS)
+
+
 @dataclass(frozen=True)
 class LvmSight:
     """All that a plan needs to know of a host's LVM."""
@@ -139,6 +146,8 @@ class LvmSight:
     boots_from: tuple[str, ...] = ()
     """UUIDs of the volume groups that / and /usr are on."""
     initramfs: Initramfs = Initramfs()
+    begun: frozenset[str] = frozenset()
+    """What a run that did not get to its end was about to do, of BEGUN."""
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

@@ -117,11 +117,29 @@ def same_unit(san: San, unit: LogicalUnit) -> LogicalUnit | None:
 
 def concerns(one: Remapped, named: Named, unit: LogicalUnit | None) -> bool:
     """Tell whether a remapped path has to do with the unit meant: it was a path of it, or is one now."""
-    return one.new == named.wwid or (unit is not None and any(path.hctl == one.path.hctl for path in unit.paths))
+    if unit is not None and any(path.hctl == one.path.hctl for path in unit.paths):
+        return True
+    at_address = (one.path.target, one.path.lun) == (named.target, named.lun)
+    return one.new == named.wwid or (at_address and named.hba in (one.path.hba, one.path.initiator))
 
 
-def purged(now: Seen, remapped: Iterable[Remapped]) -> tuple[Leaving, ...]:
-    """Return what leaves with remapped paths: the old unit, or where it keeps others, these paths of it."""
+def apart_from(begun: Iterable[Remapped], remapped: Iterable[Remapped]) -> tuple[Remapped, ...]:
+    """Return what an earlier run has begun to purge and is not found to be remapped now."""
+    found = {one.path.hctl for one in remapped}
+    return tuple(one for one in begun if one.path.hctl not in found)
+
+
+def not_there(now: Seen, begun: Iterable[Remapped]) -> tuple[Remapped, ...]:
+    """Return what an earlier run has deleted and not scanned for."""
+    addresses = {path.hctl for unit in now.multipath.san.luns for path in unit.paths}
+    return tuple(one for one in begun if one.path.hctl not in addresses)
+
+
+def purged(now: Seen, remapped: Iterable[Remapped], begun: Iterable[Remapped] = ()) -> tuple[Leaving, ...]:
+    """Return what leaves with remapped paths: the old unit, or where it keeps others, these paths of it.
+
+    Of a unit that an earlier run has `begun` to take away and that is not seen any more, what remembers it leaves.
+    """
     gone: dict[Wwid, set[Hctl]] = {}
     for one in remapped:
         gone.setdefault(one.old, set()).add(one.path.hctl)
@@ -133,7 +151,8 @@ def purged(now: Seen, remapped: Iterable[Remapped]) -> tuple[Leaving, ...]:
             if unit.wwid == old or addresses & {path.hctl for path in unit.paths}
         ]
         found.append(Leaving(old, _together(old, parts), frozenset(addresses)))
-    return tuple(found)
+    seen_too = {*gone, *_wwids(now.multipath.san.luns)}
+    return (*found, *(Leaving(old, None) for old in dict.fromkeys(one.old for one in begun) if old not in seen_too))
 
 
 @dataclass(frozen=True)

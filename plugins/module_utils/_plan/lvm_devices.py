@@ -24,6 +24,8 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
 from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import (
     DEVICES_FILE,
     FILTER,
+    MADE_FILE,
+    OLD_INITRAMFS,
     LvmSight,
     SeenPv,
     SeenVg,
@@ -237,7 +239,9 @@ def _listed(sight: LvmSight, method: str, steps: Iterable[LvmStep]) -> tuple[lis
     before = set(sight.listed.values()) if method == DEVICES_FILE else set()
     after = set(before)
     for step in steps:
-        if isinstance(step, ListDevice):
+        if isinstance(step, MakeDevicesFile):
+            after.update(one.path for one in step.devices)
+        elif isinstance(step, ListDevice):
             after.add(step.path)
         elif isinstance(step, UnlistDevice):
             after.discard(step.path)
@@ -246,17 +250,18 @@ def _listed(sight: LvmSight, method: str, steps: Iterable[LvmStep]) -> tuple[lis
 
 def plan_absent(sight: LvmSight) -> LvmPlan:
     """Plan that LVM is configured as it was before. Nothing is activated by that, and nothing deactivated."""
-    if sight.setting is None:
-        state = {"setting": None, "devices_file": sight.devices_file}
-        return LvmPlan((), state, state, {})
-    steps: list[LvmStep] = [RemoveSetting()]
-    if sight.setting.devices_file_made and sight.devices_file:
-        steps.append(RemoveDevicesFile())
-    boot, told = _initramfs(sight, sight.initramfs.copies)
+    steps: list[LvmStep] = []
+    goes = _goes(sight) and sight.devices_file
+    if goes:
+        steps.append(RemoveDevicesFile())  # before the block, which is what tells that it was ours
+    if sight.setting is not None:
+        steps.append(RemoveSetting())
+    old = sight.setting is not None or OLD_INITRAMFS in sight.begun
+    boot, told = _initramfs(sight, sight.initramfs.copies and old)
     return LvmPlan(
         steps=(*steps, *boot),
-        before={"setting": _words(sight.setting), "devices_file": sight.devices_file},
-        after={"setting": None, "devices_file": sight.devices_file and not sight.setting.devices_file_made},
+        before={"setting": _words(sight.setting), "devices_file": sight.devices_file, "initramfs": _age(boot)},
+        after={"setting": None, "devices_file": sight.devices_file and not goes, "initramfs": "current"},
         own={},
         warnings=told,
     )
@@ -282,13 +287,17 @@ def _setting(sight: LvmSight, method: str, devices: list[SeenPv]) -> Setting:
                 global_filter=sight.global_filter,
             )
         return Setting(FILTER, tuple(sorted(map(_pattern, devices))), False, sight.knows_devices_file)
-    made = known.devices_file_made if known and known.method == DEVICES_FILE else not sight.devices_file
+    made = (
+        known.devices_file_made
+        if known and known.method == DEVICES_FILE
+        else (not sight.devices_file or MADE_FILE in sight.begun)
+    )
     return Setting(DEVICES_FILE, devices_file_made=made)
 
 
 def _goes(sight: LvmSight) -> bool:
     """Tell whether the devices file was ours alone."""
-    return bool(sight.setting and sight.setting.devices_file_made)
+    return MADE_FILE in sight.begun or bool(sight.setting and sight.setting.devices_file_made)
 
 
 def _config_steps(
@@ -297,13 +306,17 @@ def _config_steps(
     steps: list[LvmStep] = []
     astray = sight.visible & set(unwanted)
     if setting.method == DEVICES_FILE:
-        if not sight.devices_file:
-            steps.append(MakeDevicesFile())
-        steps += [ListDevice(pv.path, pv.device, pv.vg_name) for pv in devices if pv.device not in sight.listed]
-        steps += [UnlistDevice(sight.listed[name], pv.vg_name) for name, pv in unwanted.items() if name in sight.listed]
+        if sight.devices_file:
+            steps += [ListDevice(pv.path, pv.device, pv.vg_name) for pv in devices if pv.device not in sight.listed]
+            steps += [
+                UnlistDevice(sight.listed[name], pv.vg_name) for name, pv in unwanted.items() if name in sight.listed
+            ]
         astray -= set(sight.listed)
     if sight.setting != setting or astray:
         steps.append(WriteSetting(setting))
+    if setting.method == DEVICES_FILE and not sight.devices_file:
+        # After the setting: an LVM that is to use no devices file puts away one that it finds (2.03.31).
+        steps.append(MakeDevicesFile(tuple(ListDevice(pv.path, pv.device, pv.vg_name) for pv in devices)))
     if setting.method == FILTER and _goes(sight) and sight.devices_file:
         steps.append(RemoveDevicesFile())
     return steps

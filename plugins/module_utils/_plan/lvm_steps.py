@@ -12,14 +12,6 @@ from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import
 
 
 @dataclass(frozen=True)
-class MakeDevicesFile:
-    """Make an empty devices file: none at all would mean all devices."""
-
-    def describe(self) -> str:
-        return "make LVM's devices file"
-
-
-@dataclass(frozen=True)
 class ListDevice:
     """Have LVM use a device."""
 
@@ -27,8 +19,22 @@ class ListDevice:
     device: str
     vg: str
 
+    @property
+    def title(self) -> str:
+        return f"{self.path} ({self.vg or 'in no volume group'})"
+
     def describe(self) -> str:
-        return f"list {self.path} ({self.vg or 'in no volume group'}) in LVM's devices file"
+        return f"list {self.title} in LVM's devices file"
+
+
+@dataclass(frozen=True)
+class MakeDevicesFile:
+    """Make a devices file with all its devices at once; an empty one, too: none at all would mean all devices."""
+
+    devices: tuple[ListDevice, ...]
+
+    def describe(self) -> str:
+        return f"make LVM's devices file with {', '.join(one.title for one in self.devices) or 'no device'}"
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,7 @@ def clear() -> dict[str, Any]:
     for found in storage:
         found.delete()
     chap()
+    similar_target(False)
     known = settings()
     for target in target_names():
         wanted = known["iscsi_initiators"] if target == "iscsi" else known["fc_initiators"][target]
@@ -225,11 +226,13 @@ def clear() -> dict[str, Any]:
 
 
 def snapshot() -> list[str]:
-    """Whatever clear could change, cheaply: the names of all objects, and whether a password is asked for."""
+    """Whatever clear could change, cheaply: the names of all objects, and whether passwords are asked for."""
     groups = [group_of(target) for target in target_names()]
     names = [str(found.path) for found in RTSRoot().storage_objects]
     names += [str(entry.path) for group in groups for entry in group.node_acls]
-    return [*names, groups[-1].get_attribute("authentication")]
+    iscsi = FabricModule("iscsi")
+    names += [str(target.path) for target in iscsi.targets]
+    return [*names, groups[-1].get_attribute("authentication"), str(iscsi.discovery_enable_auth)]
 
 
 # --- contents, past every cache: LIO does not go through the array's page cache ------------------------------------
@@ -263,9 +266,21 @@ def write(name: str, offset: int, data: str) -> None:
 
 
 def chap(
-    user: str | None = None, password: str | None = None, mutual_user: str = "", mutual_password: str = ""
+    user: str | None = None,
+    password: str | None = None,
+    mutual_user: str = "",
+    mutual_password: str = "",
+    discovery: bool = False,
 ) -> None:
-    """Ask the hosts for a name and a password at iSCSI login, or no longer."""
+    """Ask the hosts for a name and a password at iSCSI login, or at discovery; without, at neither any more."""
+    iscsi = FabricModule("iscsi")
+    if discovery or not user:
+        iscsi.clear_discovery_auth_settings()
+    if discovery:
+        iscsi.discovery_userid, iscsi.discovery_password = user, password
+        iscsi.discovery_mutual_userid, iscsi.discovery_mutual_password = mutual_user, mutual_password
+        iscsi.discovery_enable_auth = True
+        return
     group = group_of("iscsi")
     group.set_attribute("authentication", "1" if user else "0")
     for entry in group.node_acls:
@@ -273,9 +288,29 @@ def chap(
         entry.chap_mutual_userid, entry.chap_mutual_password = mutual_user, mutual_password
 
 
+def similar_target(on: bool) -> None:
+    """A second iSCSI target, without LUNs, whose name begins with the whole name of the first."""
+    wanted = settings()
+    name = f"{wanted['iqn']}0"
+    if not on:
+        for target in list(FabricModule("iscsi").targets):
+            if target.wwn == name:
+                target.delete()
+        return
+    group = TPG(Target(FabricModule("iscsi"), name), 1)
+    for attribute in ("authentication", "generate_node_acls"):
+        group.set_attribute(attribute, "0")
+    for address in wanted["portals"]:
+        group.network_portal(address, 3260)
+    for initiator in wanted["iscsi_initiators"]:
+        NodeACL(group, initiator)
+    group.enable = True
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "create": create, "delete": delete, "resize": resize, "map": map_lun, "unmap": unmap, "list": list_luns,
     "clear": clear, "read": read, "write": write, "chap": chap,
+    "similar_target": similar_target,
 }  # fmt: skip
 QUERIES = {"list", "read", "write"}
 

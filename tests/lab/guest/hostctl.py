@@ -53,7 +53,7 @@ def iscsi_logout() -> dict[str, Any]:
         run("iscsiadm", "-m", "node", "-u", seconds=60)
     # Debian 12 keeps the records in the first place, Debian 13 in the second.
     for place in ("/etc/iscsi", "/var/lib/iscsi"):
-        for name in ("nodes", "send_targets", "ifaces"):
+        for name in ("nodes", "send_targets", "static", "ifaces"):
             for entry in Path(place, name).glob("*"):
                 if not entry.name.startswith("iface.example"):
                     remove(entry)
@@ -222,9 +222,10 @@ def restore_files() -> list[str]:
     if units:
         run("systemctl", "daemon-reload")
         changed.append("units")
-    for name in ("/etc/virt-san", "/var/lib/virt-san", "/run/virt-san", "/usr/local/lib/virt-san"):
-        if remove(Path(name)):
-            changed.append(name)
+    places = ("/etc/virt-san", "/var/lib/virt-san", "/run/virt-san", "/usr/local/lib/virt-san")
+    for path in [*map(Path, places), *Path("/run").glob("virt-san.*-pending")]:
+        if remove(path):
+            changed.append(str(path))
     return changed
 
 

@@ -91,11 +91,14 @@ def _chap(lab: Lab, options: argparse.Namespace) -> None:
     """Names and passwords are a lab's: they may be seen."""
     if bool(options.user) != bool(options.password) or bool(options.mutual_user) != bool(options.mutual_password):
         raise LabError("a user needs a password, and a password a user")
+    if options.discovery and not options.user:
+        raise LabError("--discovery needs a user; without any option neither login nor discovery asks for one")
     arguments = {
         "user": options.user,
         "password": options.password,
         "mutual_user": options.mutual_user or "",
         "mutual_password": options.mutual_password or "",
+        "discovery": options.discovery,
     }
     array.call(lab, [("chap", arguments)])
 
@@ -109,6 +112,7 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser("chap", help="have iSCSI logins ask for a password; without --user no longer")
     for option in ("--user", "--password", "--mutual-user", "--mutual-password"):
         parser.add_argument(option)
+    parser.add_argument("--discovery", action="store_true", help="at discovery, not at login")
     parser.set_defaults(run=_chap)
 
 

@@ -60,6 +60,10 @@ def _second_target(lab: Lab, options: argparse.Namespace) -> None:
     faults.set_second_target(lab, options.state == "on")
 
 
+def _similar_target(lab: Lab, options: argparse.Namespace) -> None:
+    faults.set_similar_target(lab, options.state == "on")
+
+
 def _same_wwid(lab: Lab, options: argparse.Namespace) -> None:
     made = faults.same_wwid(lab, options.name, options.other, parse_size(options.size) if options.size else None)
     print_table(("NAME", "WWID"), [(made["name"], made["wwid"])])
@@ -145,6 +149,9 @@ def _add_identity_faults(actions: Any) -> None:
     parser.add_argument("other", metavar="OTHER", help="the LUN to make")
     parser.add_argument("size", nargs="?", metavar="SIZE", help="default that of the first")
     parser.set_defaults(run=_same_wwid)
+    parser = actions.add_parser("similar-target", help="a second iSCSI target: the name of the first with a 0 behind")
+    _add_state(parser)
+    parser.set_defaults(run=_similar_target)
     parser = actions.add_parser("duplicate-wwpn", help="a virtual port that claims the WWPN of another port")
     parser.add_argument("port", metavar="PORT", help="the port to make it on, as kvm2:a")
     parser.add_argument("--of", required=True, metavar="PORT", help="a port or WWPN to claim, as kvm1:a")

@@ -29,6 +29,8 @@ def forget_machine(lab: Lab, name: str) -> None:
     down = [port for port in state.load(lab, "links-down", []) if not port.startswith(f"{name}:")]
     state.save(lab, "links-down", down)
     forget_duplicates(lab, name)
+    if name == ARRAY.name:
+        state.save(lab, "similar-target", False)
 
 
 def forget_duplicates(lab: Lab, name: str) -> None:
@@ -64,6 +66,12 @@ def same_wwid(lab: Lab, name: str, other: str, size: int | None) -> dict[str, An
     return answer
 
 
+def set_similar_target(lab: Lab, on: bool) -> None:
+    """A second iSCSI target whose name begins with the whole name of the first."""
+    array.call(lab, [("similar_target", {"on": on})])
+    state.save(lab, "similar-target", on)
+
+
 # The port's SCSI host is found by its WWPN: numbers change with every creation.
 _VPORT = """
 for host in /sys/class/fc_host/host*; do
@@ -92,6 +100,7 @@ def active(lab: Lab) -> dict[str, Any]:
         "link-down": state.load(lab, "links-down", []),
         "duplicate-wwpn": [f"{port} as {lab.port_of_wwpn(wwpn)}" for port, wwpn in state.load(lab, "duplicates", [])],
         "second-target": _second_target_zoned(lab),
+        "similar-target": state.load(lab, "similar-target", False),
         "fabric-stopped": [fabric for fabric in FABRICS if not switches.is_running(lab, fabric)],
     }
     for fabric in FABRICS:
@@ -115,6 +124,8 @@ def clear(lab: Lab) -> None:
         if machine.is_running(lab, port_named(name).machine):
             duplicate_wwpn(lab, port_named(name), wwpn, on=False)
     state.save(lab, "duplicates", [])
+    if state.load(lab, "similar-target", False) and machine.is_running(lab, ARRAY.name):
+        set_similar_target(lab, on=False)
     switches.on_all(lab, lambda switch: switch.clear_faults())
     if _second_target_zoned(lab):
         set_second_target(lab, on=False)

@@ -83,6 +83,7 @@ def test_unmapping_without_a_name_takes_everyone(calls: list[Any], monkeypatch: 
         ["lun", "map", "one", "1", "--via", "iscsi", "--target", "a"],
         ["lun", "map", "one", "1", "--via", "iscsi", "--initiator", "2000525400000001"],
         ["chap", "--user", "x"],
+        ["chap", "--discovery"],
         ["fault", "link-down", "kvm9:a"],
         ["fault", "vport-limit", "some"],
         ["zone", "set", "z", "kvm1:a", "kvm1:b"],

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.virt.san.plugins.module_utils._host.host import Completed
-from ansible_collections.virt.san.plugins.module_utils._host.lvm_conf import DEVICES, LOCAL_CONF, parse_block
+from ansible_collections.virt.san.plugins.module_utils._host.lvm_conf import ASIDE, DEVICES, LOCAL_CONF, parse_block
 from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import FILTER
 
 Runner = Callable[[Sequence[str], float, "str | None"], Completed]
@@ -29,6 +29,9 @@ def row(path: str, uuid: str = "", vg: str = "", vg_uuid: str = "", missing: str
         "pv_missing": missing,
         "pv_duplicate": duplicate,
     }
+
+
+NEW = ASIDE.rpartition("/")[2]
 
 
 @dataclass
@@ -52,9 +55,17 @@ class FakeLvm:
     def __call__(self, argv: Sequence[str], deadline: float, stdin: str | None = None) -> Completed:
         if argv[0] != "lvm":
             return self.rest(argv, deadline, stdin)
+        if self.newer and not any("use_devicesfile=1" in word or word == "--devicesfile" for word in argv):
+            self._put_away()
         answer = getattr(self, f"_{argv[1]}")(list(argv[2:]))
         code, out = answer if isinstance(answer, tuple) else (0, answer)
         return Completed(tuple(argv), code, out, "" if code == 0 else "  it failed\n")
+
+    def _put_away(self) -> None:
+        """2.03.31 renames a devices file that its configuration, as it is on file, does not use."""
+        file = self.root / DEVICES.lstrip("/")
+        if file.exists() and self._values().get("use_devicesfile") == "0":
+            file.rename(file.with_name("system.devices-unused.20261121.150906"))
 
     @property
     def writes(self) -> list[str]:
@@ -109,10 +120,10 @@ class FakeLvm:
     def _lvmdevices(self, args: list[str]) -> tuple[int, str]:
         if args == ["--help"]:
             return (0, "") if self.devicesfile else (3, "")
-        assert args[:3] == ["--yes", "--config", "devices/use_devicesfile=1"], args
+        assert args[:3] in (["--yes", "--config", "devices/use_devicesfile=1"], ["--yes", "--devicesfile", NEW]), args
         action, path = args[3:]
         self.ran.append(f"{action} {path}")
-        file = self.root / DEVICES.lstrip("/")
+        file = self.root / (ASIDE if args[2] == NEW else DEVICES).lstrip("/")
         lines = file.read_text().splitlines()
         if action == "--adddev":
             lines.append(f"IDTYPE=x IDNAME=y DEVNAME={path} PVID=z")

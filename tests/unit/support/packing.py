@@ -5,8 +5,12 @@
 
     python packing.py COLLECTIONS_PATH MODULE_FILE...
 
-prints {name: {"bytes": size of what is sent, "files": [names inside]}} as JSON. This runs in a process
-of its own, since Ansible's plugin loader changes how Python imports.
+prints {name: {"bytes": size of what is sent, "files": [names inside]}} as JSON.
+
+    python packing.py --tasks COLLECTIONS_PATH
+
+reads {name: [module, options]} as JSON, and prints {name: the program that is sent for such a task}. This runs in a
+process of its own, since Ansible's plugin loader changes how Python imports.
 """
 
 from __future__ import annotations
@@ -45,6 +49,15 @@ def core_files(names: list[str]) -> set[str]:
 
 
 def _pack(module_file: Path) -> dict:
+    built = _build(module_file, {})
+    payload = re.search(rb"^zip_data='([^']*)'", built, re.MULTILINE)
+    if payload is None:
+        raise SystemExit(f"no archive found in what Ansible makes of {module_file}")
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(payload[1]))) as archive:
+        return {"bytes": len(built), "files": sorted(archive.namelist())}
+
+
+def _build(module_file: Path, options: dict) -> bytes:
     from ansible.executor.module_common import modify_module
     from ansible.parsing.dataloader import DataLoader
     from ansible.template import Templar
@@ -52,21 +65,29 @@ def _pack(module_file: Path) -> dict:
     built = modify_module(
         module_name=f"virt.san.{module_file.stem}",
         module_path=str(module_file),
-        module_args={},
+        module_args=options,
         templar=Templar(loader=DataLoader()),
         task_vars={"ansible_python_interpreter": "/usr/bin/python3"},
         module_compression="ZIP_DEFLATED",
     )
-    payload = re.search(rb"^zip_data='([^']*)'", built.b_module_data, re.MULTILINE)
-    if payload is None:
-        raise SystemExit(f"no archive found in what Ansible makes of {module_file}")
-    with zipfile.ZipFile(io.BytesIO(base64.b64decode(payload[1]))) as archive:
-        return {"bytes": len(built.b_module_data), "files": sorted(archive.namelist())}
+    return built.b_module_data
+
+
+def _program(collections_path: Path, module: str, options: dict) -> str:
+    """Return what is sent for a task, with what Ansible's controller adds to its options."""
+    module_file = collections_path / f"ansible_collections/virt/san/plugins/modules/{module}.py"
+    added = {"_ansible_module_name": f"virt.san.{module}", "_ansible_diff": True}
+    return _build(module_file, {**options, **added}).decode()
 
 
 def main() -> None:
     from ansible.plugins.loader import init_plugin_loader
 
+    if sys.argv[1] == "--tasks":
+        init_plugin_loader([sys.argv[2]])
+        tasks = json.load(sys.stdin)
+        print(json.dumps({name: _program(Path(sys.argv[2]), *task) for name, task in tasks.items()}))
+        return
     init_plugin_loader([sys.argv[1]])
     print(json.dumps({Path(name).stem: _pack(Path(name)) for name in sys.argv[2:]}))
 

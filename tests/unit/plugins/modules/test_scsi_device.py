@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply import device_run, removal
+from ansible_collections.virt.san.plugins.module_utils._apply import device_purge, device_run, removal
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     IdentityError,
     InputError,
@@ -218,6 +218,41 @@ def test_the_new_lun_is_scanned_in(host, kernel, remapped, monkeypatch):
         run(host, wwid=remapped, purge_remapped=True)  # nothing plays the array: it does not come
     assert [step.wwids for step in asked] == [(remapped,)]
     assert len(kernel.writes("delete")) == 2
+
+
+class Killed(BaseException):
+    """Ends a run as a signal would: nobody catches it."""
+
+
+@pytest.mark.usefixtures("kernel")
+def test_a_run_that_is_killed_before_it_scans_anew_is_finished_by_the_next(host, unit, remapped, monkeypatch):
+    asked = []
+
+    def killed(_run, _step):
+        raise Killed
+
+    monkeypatch.setattr(device_run.Run, "_scan", killed)
+    with pytest.raises(Killed):
+        run(host, wwid=remapped, purge_remapped=True)
+    with pytest.raises(NotFoundError, match=remapped):
+        run(host, wwid=remapped)  # without leave to purge nothing is scanned
+    before = host.read(device_purge.NOTE)
+    planned = run(host, check_mode=True, wwid=remapped, purge_remapped=True)
+    assert planned.changed
+    assert [step.partition(" for ")[0] for step in planned.facts["steps"]] == ["scan anew"]
+    assert host.read(device_purge.NOTE) == before, "check mode wrote something"
+    monkeypatch.setattr(device_run.Run, "_scan", lambda _run, step: asked.append(step))
+    with pytest.raises(NotFoundError, match=remapped):
+        run(host, wwid=remapped, purge_remapped=True)  # nothing plays the array: it does not come
+    (step,) = asked
+    assert (step.wwids, [path.hctl for path in step.addresses]) == ((remapped,), [path.hctl for path in unit.paths])
+    assert not host.exists(device_purge.NOTE)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"hctl": "x"}]', '{"hctl": "1:0:0:1"}'])
+def test_a_note_that_says_nothing_is_none(host, text):
+    host.write_file(device_purge.NOTE, text)
+    assert device_purge.read_note(host) == ()
 
 
 # Stale paths

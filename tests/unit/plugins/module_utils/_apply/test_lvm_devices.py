@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._apply.lvm_devices import Report, ensure_absent, ensure_present
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, InUseError, UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._host import lvm_conf
 from ansible_collections.virt.san.plugins.module_utils._host.host import Clock, Completed, Host
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_conf import DEVICES, LOCAL_CONF
 from ansible_collections.virt.san.tests.unit.support.fake_dm import fake_dm
@@ -34,6 +35,7 @@ PV = f"/dev/mapper/{WWID}"
 GUEST = row(PV, "k0rQbN-AyIv-YKzH-1NhU-wnFo-LBck-Z9vHu8", VG, VG_UUID)
 ROWS = [GUEST, row("/dev/vda"), row("/dev/mapper/36001405864f92a4f80f43858e8c41ee2")]
 USERS_OWN = "local {\n\thost_id = 7\n}\n"
+USES_A_FILE = USERS_OWN + "devices {\n\tuse_devicesfile = 1\n}\n"
 
 
 @dataclass
@@ -196,15 +198,51 @@ def test_absent_leaves_things_as_they_were(lab: Lab) -> None:
     assert not ensure_absent(lab.host, check_mode=False).changed
 
 
+class Killed(BaseException):
+    """Ends a run as a signal would: nobody catches it."""
+
+
+def test_what_a_killed_run_has_made_goes_with_the_rest(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is killed while it makes the devices file leaves LVM as it was, and the next one goes on."""
+
+    def killed(*_arguments: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lvm_conf, "_text", killed)
+        patched.setattr(lvm_conf, "read_devices_file", lambda _host: None)
+        patched.setattr(lvm_conf, "read_conf", lambda _host: USERS_OWN)
+        patched.setattr(lvm_conf, "read_note", lambda _host: frozenset())
+        with pytest.raises(Killed):
+            lab.present(VG)
+    assert lab.devices() is None
+    assert lab.host.exists(lvm_conf.ASIDE)
+    lab.present(VG)
+    assert not lab.host.exists(lvm_conf.NOTE)
+    assert not lab.host.exists(lvm_conf.ASIDE)
+    assert ensure_absent(lab.host, check_mode=False).changed
+    assert (lab.conf(), lab.devices(), lab.host.exists(lvm_conf.NOTE)) == (USERS_OWN, None, False)
+
+
 def test_absent_keeps_a_devices_file_of_the_user(lab: Lab) -> None:
+    lab.write(LOCAL_CONF, USES_A_FILE)
     lab.write(DEVICES, "# mine\n")
     lab.present()
     ensure_absent(lab.host, check_mode=False)
-    assert lab.devices() == "# mine\n"
+    assert (lab.conf(), lab.devices()) == (USES_A_FILE, "# mine\n")
+
+
+def test_a_devices_file_that_is_not_used_is_none(lab: Lab) -> None:
+    """Newer releases put it away themselves: it is not taken for one that is there."""
+    lab.write(DEVICES, "# mine\n")
+    lab.present(VG)
+    assert lab.lvm.writes == [f"--adddev {PV}"]
+    assert not lab.present(VG).changed
 
 
 def test_what_is_listed_of_a_guest_is_taken_off(lab: Lab) -> None:
     empty = ROWS[2]["pv_name"]
+    lab.write(LOCAL_CONF, USES_A_FILE)
     lab.write(DEVICES, f"IDTYPE=x IDNAME=y DEVNAME={PV} PVID=z\nIDTYPE=x IDNAME=y DEVNAME={empty} PVID=.\n")
     lab.present()
     assert lab.lvm.writes == [f"--deldev {PV}", f"--deldev {empty}", f"deactivate {VG_UUID}"]

@@ -9,13 +9,14 @@ import contextlib
 import errno
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, SanError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import host as host_room
-from ansible_collections.virt.san.plugins.module_utils._host.host import Host, parse_properties, run_command
+from ansible_collections.virt.san.plugins.module_utils._host.host import TEMPORARY, Host, parse_properties, run_command
 
 
 @pytest.fixture
@@ -162,6 +163,15 @@ def test_a_failed_replacement_leaves_the_old_file_alone(host: Host, monkeypatch:
     with pytest.raises(OSError, match=os.strerror(errno.EROFS)):
         host.write_file("/etc/san.conf", "new")
     assert [entry.read_bytes() for entry in Path(host.path("/etc")).iterdir()] == [b"old"]
+
+
+@pytest.mark.parametrize(("change", "content"), [(Host.write_file, ("new",)), (Host.remove_file, ())])
+def test_what_a_killed_run_was_writing_goes(host: Host, change: Callable[..., None], content: tuple[str, ...]) -> None:
+    put(host, f"/etc/.san.conf.4711{TEMPORARY}", b"half")
+    put(host, f"/etc/.other.conf.4711{TEMPORARY}", b"another file's")
+    change(host, "/etc/san.conf", *content)
+    left = {entry.name for entry in Path(host.path("/etc")).iterdir()} - {"san.conf"}
+    assert left == {f".other.conf.4711{TEMPORARY}"}
 
 
 def test_removes(host: Host) -> None:

@@ -24,14 +24,14 @@ NAME = "virt-san-vhba@5001a4a0000000f1.service"
     [
         (
             "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n",
-            Unit(enabled=True, active="active"),
+            Unit(enabled=True, active="active", loaded=True),
         ),
         (
             "LoadState=loaded\nActiveState=activating\nUnitFileState=disabled\nNeedDaemonReload=yes\n",
-            Unit(active="activating", stale=True),
+            Unit(active="activating", stale=True, loaded=True),
         ),
         ("LoadState=not-found\nActiveState=inactive\nUnitFileState=\nNeedDaemonReload=no\n", Unit()),
-        ("LoadState=loaded\nActiveState=failed\nUnitFileState=enabled-runtime\n", Unit(active="failed")),
+        ("LoadState=loaded\nActiveState=failed\nUnitFileState=enabled-runtime\n", Unit(active="failed", loaded=True)),
         ("", Unit()),
     ],
 )

@@ -20,6 +20,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
 )
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
 from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import (
+    BEGUN,
     DEVICES_FILE,
     ActiveLv,
     Initramfs,
@@ -80,6 +81,7 @@ def apply(before: LvmSight, plan: LvmPlan) -> LvmSight:
     for step in plan.steps:
         if isinstance(step, MakeDevicesFile):
             there = True
+            listed = {one.device: one.path for one in step.devices}
         elif isinstance(step, ListDevice):
             listed[step.device] = step.path
         elif isinstance(step, UnlistDevice):
@@ -203,6 +205,30 @@ def test_what_somebody_else_hides_is_said_and_is_no_change() -> None:
 def test_absent_without_a_setting_is_nothing() -> None:
     plan = plan_absent(sight(devices_file=True, listed={"vda": "/dev/vda"}))
     assert (plan.steps, plan.changed) == ((), False)
+
+
+def test_what_a_killed_run_has_begun_is_known_to_be_ours() -> None:
+    begun = sight(devices_file=True, begun=frozenset(BEGUN), initramfs=Initramfs(copies=True))
+    assert plan_present(begun, (), "auto").steps[-2:] == (
+        WriteSetting(Setting(DEVICES_FILE, (), True)),
+        RefreshInitramfs(),
+    )
+    plan = plan_absent(begun)
+    assert (plan.steps, plan.changed) == ((RemoveDevicesFile(), RefreshInitramfs()), True)
+    assert plan_absent(apply(replace(begun, begun=frozenset()), plan)).steps == ()
+    to_filter = replace(begun, setting=plan_present(begun, (), "filter").steps[0].setting)
+    assert RemoveDevicesFile() in plan_present(to_filter, (), "filter").steps
+
+
+@pytest.mark.parametrize("killed_after", range(4))
+def test_absent_is_finished_after_a_kill(killed_after: int) -> None:
+    """As long as our block is there it tells whose the devices file is; after it a note does."""
+    whole = sight(devices_file=True, setting=Setting(DEVICES_FILE, (), True), initramfs=Initramfs(copies=True))
+    plan = plan_absent(whole)
+    assert plan.steps == (RemoveDevicesFile(), RemoveSetting(), RefreshInitramfs())
+    half = apply(replace(whole, begun=frozenset(BEGUN)), replace(plan, steps=plan.steps[:killed_after]))
+    done = apply(half, plan_absent(half))
+    assert (done.devices_file, done.setting, done.initramfs.stale) == (False, None, False)
 
 
 # What always holds

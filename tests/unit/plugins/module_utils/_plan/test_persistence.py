@@ -13,26 +13,27 @@ from hypothesis import strategies as st
 
 from ansible_collections.virt.san.plugins.module_utils._model.definitions import (
     FOLDERS,
-    POOLS,
     PROGRAM,
     SERVICE,
-    TARGET,
     definition_path,
     definition_text,
     unit_name,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import WantedVhba
-from ansible_collections.virt.san.plugins.module_utils._plan.persistence import (
+from ansible_collections.virt.san.plugins.module_utils._model.units import POOLS, TARGET
+from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import (
     DisableUnit,
     EnableUnit,
     KeepStep,
-    Kept,
     ReloadUnits,
     RemoveFile,
     RemoveFolders,
     StopUnit,
     WriteFile,
+)
+from ansible_collections.virt.san.plugins.module_utils._plan.persistence import (
+    Kept,
     plan_gone,
     plan_kept,
 )
@@ -64,7 +65,7 @@ def carried_out(kept: Kept, steps: tuple[KeepStep, ...]) -> Kept:
             del files[step.path]
             kept = replace(kept, files=files)
         elif isinstance(step, RemoveFolders):
-            assert not kept.files, "folders that are not empty"
+            assert set(kept.files) <= ({TARGET} if kept.pools else set()), "folders that are not empty"
             kept = replace(kept, folders=())
         elif isinstance(step, ReloadUnits):
             kept = replace(kept, stale=False)
@@ -89,6 +90,7 @@ def kepts() -> st.SearchStrategy[Kept]:
         enabled=st.booleans(),
         active=st.sampled_from(["inactive", "active", "activating", "failed"]),
         stale=st.booleans(),
+        pools=st.booleans(),
     )
 
 
@@ -107,8 +109,13 @@ def test_kept_from_any_state(kept: Kept, killed_after: int) -> None:
 
 @given(kepts(), st.integers(0, 8))
 def test_gone_from_any_state(kept: Kept, killed_after: int) -> None:
-    kept = carried_out(kept, plan_gone(kept).steps[:killed_after])
+    first = plan_gone(kept).steps[:killed_after]
+    whole = PROGRAM in kept.files
+    kept = carried_out(kept, first)
     plan = plan_gone(kept)
+    steps = (*first, *plan.steps)
+    units = [number for number, step in enumerate(steps) if step in (RemoveFile(SERVICE), RemoveFile(TARGET))]
+    assert not whole or not units or ReloadUnits() in steps[units[-1] :], "systemd still has the units"
     done = carried_out(kept, plan.steps)
     again = plan_gone(done)
     assert again.steps == ()
@@ -121,7 +128,8 @@ def test_gone_from_any_state(kept: Kept, killed_after: int) -> None:
             path: kept.files[path] for path in SHARED if path in kept.files
         }
     else:
-        assert (done.files, done.folders) == ({}, ())
+        left = {TARGET} & set(kept.files) if kept.pools else set()
+        assert (set(done.files), done.folders) == (left, ())
 
 
 def test_the_first_one() -> None:
@@ -166,9 +174,9 @@ def test_the_last_one() -> None:
         f"stop {POOLS}",
         f"remove {TARGET}",
         f"remove {SERVICE}",
+        "have systemd read its unit files again",
         f"remove {PROGRAM}",
         "remove /etc/virt-san/vhbas, /etc/virt-san, /usr/local/lib/virt-san, unless something else is kept there",
-        "have systemd read its unit files again",
     ]
 
 
