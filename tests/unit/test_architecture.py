@@ -19,6 +19,10 @@ PAYLOAD: dict[str, set[str]] = {
     "npiv_vport": {"_apply", "_argspec", "_argspec_expect", "_boot", "_entry", "_errors", "_host", "_model", "_plan"},
     "scsi_device": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "scsi_rescan": {"_apply", "_argspec", "_argspec_expect", "_entry", "_errors", "_host", "_model", "_plan"},
+    "storage_pool": {
+        *("_apply", "_argspec", "_argspec_pool", "_boot", "_entry", "_errors", "_host", "_model", "_plan"),
+        *("_pools", "_xml"),
+    },
 }
 
 CORE = "ansible_collections.virt.san.plugins.module_utils"

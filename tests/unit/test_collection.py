@@ -32,6 +32,10 @@ def test_modules_document_what_they_take():
     assert catalogue.options(docs, catalogue.argument_specs(list(MODULES))) == []
 
 
+def test_a_default_for_a_group_means_the_same_to_all_of_it():
+    assert catalogue.groups(ROOT, catalogue.argument_specs(list(MODULES))) == []
+
+
 # Below: a made-up collection with one thing wrong at a time, and each check must see it.
 
 MODULE = f'''{catalogue.SHEBANG}{catalogue.HEADER}
@@ -125,6 +129,25 @@ def test_a_missing_promise_is_found():
 )
 def test_options_that_differ_are_found(documented, taken, difference):
     assert catalogue.options({"luns": {"options": documented}}, {"luns": taken}) == [f"luns: {difference}"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "specs", "wrong"),
+    [
+        ("[a, b]", {"a": {"x": {"type": "int"}}, "b": {"x": {"type": "int"}, "y": {}}}, ""),
+        ("[a, b]", {"a": {"x": {"type": "int"}}, "b": {"x": {"type": "str"}}}, "x is not the same"),
+        ("[a, b]", {"a": {"x": {"default": 1}}, "b": {"x": {"default": 2}}}, "x is not the same"),
+        ("[a, b]", {"a": {"x": {"default": 1}}, "b": {"y": {"default": 2}}}, ""),
+        ("[a, c]", {"a": {}, "b": {}}, "there is no module c"),
+        ("[b, a]", {"a": {}, "b": {}}, "sorted"),
+        ("[]", {}, "sorted"),
+    ],
+)
+def test_groups_that_do_not_agree_are_found(collection, listed, specs, wrong):
+    root = collection({"meta/runtime.yml": f"action_groups: {{few: {listed}}}"})
+    found = catalogue.groups(root, specs)
+    assert bool(found) == bool(wrong)
+    assert wrong in "".join(found)
 
 
 def test_options_that_agree_are_left_alone():

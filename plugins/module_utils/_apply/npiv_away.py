@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._apply import npiv, persistence, removal
+from ansible_collections.virt.san.plugins.module_utils._apply import keep_steps, npiv, persistence, removal
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
 from ansible_collections.virt.san.plugins.module_utils._apply.multipath_look import require_daemon
 from ansible_collections.virt.san.plugins.module_utils._apply.npiv import Report
@@ -21,6 +21,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import WantedVhba
+from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import KEEP_STEPS
 from ansible_collections.virt.san.plugins.module_utils._plan.npiv import (
     Seen,
     Vhba,
@@ -36,7 +37,6 @@ from ansible_collections.virt.san.plugins.module_utils._plan.npiv_steps import (
     DeleteVport,
     NameVport,
 )
-from ansible_collections.virt.san.plugins.module_utils._plan.persistence import KEEP_STEPS
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import RemovalPlan, behind, plan_removal
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 
@@ -125,7 +125,7 @@ def _carry_out(host: Host, steps: tuple[Step, ...], seen: Seen, timeout: float) 
         if isinstance(step, (CreateVport, NameVport, AwaitLogin, DeleteVport)):
             npiv.perform(host, step, seen, timeout)
         elif isinstance(step, KEEP_STEPS):
-            persistence.perform(host, step)
+            keep_steps.perform(host, step)
         else:
             removal.perform(host, step, timeout)
 

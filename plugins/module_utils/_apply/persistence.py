@@ -5,34 +5,31 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
+from ansible_collections.virt.san.plugins.module_utils._apply.keep_steps import boot_python, perform
 from ansible_collections.virt.san.plugins.module_utils._apply.npiv import Report
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, SanError, UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._host import keeping, systemd
 from ansible_collections.virt.san.plugins.module_utils._host import kept as room
-from ansible_collections.virt.san.plugins.module_utils._host import systemd
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.definitions import (
     FOLDERS,
     PROGRAM,
     SERVICE,
-    TARGET,
     definition_path,
     service_text,
-    target_text,
     unit_name,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import WantedVhba
+from ansible_collections.virt.san.plugins.module_utils._model.units import POOL_SERVICE, TARGET, target_text
 from ansible_collections.virt.san.plugins.module_utils._plan import persistence as plan
-from ansible_collections.virt.san.plugins.module_utils._plan.persistence import KeepPlan, KeepStep, Kept
-
-USUAL_PYTHON = "/usr/bin/python3"
+from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import KeepPlan
+from ansible_collections.virt.san.plugins.module_utils._plan.persistence import Kept
 
 
 def look(host: Host, wwpn: Wwn) -> Kept:
@@ -43,10 +40,11 @@ def look(host: Host, wwpn: Wwn) -> Kept:
         wwpn=wwpn,
         files={path: content for path, content in contents.items() if content is not None},
         others=tuple(one for one in room.defined(host) if one != wwpn),
-        folders=room.folders(host, contents),
+        folders=keeping.folders(host, FOLDERS, contents),
         enabled=unit.enabled,
         active=unit.active,
         stale=unit.stale,
+        pools=host.exists(POOL_SERVICE),
     )
 
 
@@ -68,13 +66,7 @@ def require_systemd(host: Host) -> None:
 
 def shared_files(host: Host, program: bytes) -> dict[str, bytes]:
     """Return the contents of what all definitions share."""
-    return {PROGRAM: program, SERVICE: service_text(_python(host)).encode(), TARGET: target_text().encode()}
-
-
-def _python(host: Host) -> str:
-    """Return the interpreter for the next boot: by the name that outlasts upgrades, if that is the one running now."""
-    usual = os.path.realpath(host.path(USUAL_PYTHON))
-    return USUAL_PYTHON if usual == os.path.realpath(sys.executable) else sys.executable
+    return {PROGRAM: program, SERVICE: service_text(boot_python(host)).encode(), TARGET: target_text().encode()}
 
 
 def ensure_kept(host: Host, report: Report, vhba: WantedVhba, program: bytes, check_mode: bool) -> Report:
@@ -128,26 +120,3 @@ def _joined(report: Report, planned: KeepPlan, after: Mapping[str, Any]) -> Repo
         before={**report.before, **planned.before},
         after={**report.after, **after},
     )
-
-
-def perform(host: Host, step: KeepStep) -> None:
-    """Carry out one step. Raises CommandError, UnavailableError, OSError."""
-    if isinstance(step, plan.WriteFile):
-        host.write_file(step.path, step.content)
-    elif isinstance(step, plan.RemoveFile):
-        host.remove_file(step.path)
-    elif isinstance(step, plan.RemoveFolders):
-        room.remove_folders(host, step.paths)
-    else:
-        _manage(host, step)
-
-
-def _manage(host: Host, step: KeepStep) -> None:
-    if isinstance(step, plan.EnableUnit):
-        systemd.enable(host, step.name)
-    elif isinstance(step, plan.DisableUnit):
-        systemd.disable(host, step.name)
-    elif isinstance(step, plan.StopUnit):
-        systemd.stop(host, step.name)
-    else:
-        systemd.reload(host)

@@ -14,8 +14,8 @@ from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host import systemd
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.kept import defined, read_definition
-from ansible_collections.virt.san.plugins.module_utils._model.definitions import POOLS
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn, parse_wwn
+from ansible_collections.virt.san.plugins.module_utils._model.units import POOLS
 
 USAGE = """\
 usage: virt-san-boot.pyz vhba WWPN   make the vHBA of this definition, waiting for its port as long as it takes

@@ -1,19 +1,12 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pack the program that runs at boot: the same core as that of the module, in one file that Python runs as it is.
-
-It is read through the loader of the running module, which Ansible sends in an archive and removes after the run.
-"""
+"""Pack the program that makes virtual HBAs at boot."""
 
 from __future__ import annotations
 
-import io
-import sys
-import zipfile
-
 from ansible_collections.virt.san.plugins.module_utils._boot import main as entry
-from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._boot.packing import program
 
 FILES: tuple[str, ...] = (
     "_apply/carry_out.py",
@@ -40,6 +33,7 @@ FILES: tuple[str, ...] = (
     "_model/fabric.py",
     "_model/ids.py",
     "_model/npiv.py",
+    "_model/units.py",
     "_plan/npiv.py",
     "_plan/npiv_parent.py",
     "_plan/npiv_states.py",
@@ -48,45 +42,7 @@ FILES: tuple[str, ...] = (
 )
 """What the entry imports, directly and indirectly. A test compares the list with the source."""
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-"""A time for all members: the same sources make the same bytes."""
-
 
 def packed() -> bytes:
     """Return the program. Raises UnavailableError where the running module does not give its source."""
-    core = entry.__name__.rpartition("._boot.")[0]
-    folder = core.replace(".", "/")
-    members = {
-        "__main__.py": f"from {entry.__name__} import main\n\nmain()\n".encode(),
-        **{f"{package}/__init__.py": b"" for package in _packages(folder)},
-        **{f"{folder}/{name}": _source(core, name) for name in FILES},
-    }
-    archive = io.BytesIO()
-    # Not compressed: what zlib makes of the same bytes differs from release to release.
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as program:
-        for name in sorted(members):
-            member = zipfile.ZipInfo(name, _EPOCH)
-            member.external_attr = 0o644 << 16
-            member.create_system = 3
-            program.writestr(member, members[name])
-    return archive.getvalue()
-
-
-def _packages(folder: str) -> set[str]:
-    """Return the folders of all members. An archive has no packages without __init__.py before Python 3.13."""
-    rooms = {f"{folder}/{name}".rpartition("/")[0] for name in FILES}
-    return {path for room in rooms for path in _ancestors(room)}
-
-
-def _ancestors(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[: count + 1]) for count in range(len(parts))]
-
-
-def _source(core: str, name: str) -> bytes:
-    module = sys.modules[f"{core}.{name[: -len('.py')].replace('/', '.')}"]
-    spec = module.__spec__
-    read = getattr(spec.loader, "get_data", None) if spec is not None else None
-    if spec is None or spec.origin is None or read is None:
-        raise UnavailableError(f"the source of {module.__name__} is not at hand, so that it cannot be kept for boots")
-    return bytes(read(spec.origin))
+    return program(entry.__name__, FILES)

@@ -105,8 +105,11 @@ class _Child:
         return ChildResult(done, None, self._seconds(), self.writes[len(done) :])
 
     def late(self) -> ChildResult:
-        """Kill a child at its deadline and return what it got done."""
-        os.kill(self.pid, signal.SIGKILL)
+        """Kill a child at its deadline, with the commands it runs, and return what it got done."""
+        try:
+            os.kill(-self.pid, signal.SIGKILL)
+        except ProcessLookupError:  # it has not even got so far as to lead a group
+            os.kill(self.pid, signal.SIGKILL)
         dead = self._dies()
         # In D state it stays, and is reaped by init when the kernel lets go of it.
         os.waitpid(self.pid, 0 if dead else os.WNOHANG)

@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
-from ansible_collections.virt.san.plugins.module_utils._host.host import TEMPORARY, Host
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.definitions import (
     DEFINITIONS,
-    FOLDERS,
     definition_path,
     parse_definition,
 )
@@ -42,24 +40,3 @@ def read_definition(host: Host, wwpn: Wwn) -> WantedVhba | None:
     if vhba.wwpn != wwpn:
         raise RefusedError(f"{definition_path(wwpn)} is about another vHBA, {vhba.wwpn}", path=definition_path(wwpn))
     return vhba
-
-
-def folders(host: Host, ours: Iterable[str]) -> tuple[str, ...]:
-    """Return the folders, inner ones first, in which nobody else keeps anything. `ours`: paths of files."""
-    known = {*ours, *FOLDERS}
-    found = (path for path in FOLDERS if host.exists(path))
-    return tuple(
-        path for path in found if all(f"{path}/{name}" in known or _is_temporary(name) for name in host.entries(path))
-    )
-
-
-def remove_folders(host: Host, paths: Iterable[str]) -> None:
-    """Remove folders that are empty, apart from what killed runs were about to write there."""
-    for path in paths:
-        for name in filter(_is_temporary, host.entries(path)):
-            host.remove_file(f"{path}/{name}")
-        host.remove_folder(path)
-
-
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".") and name.endswith(TEMPORARY)

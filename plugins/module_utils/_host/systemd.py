@@ -17,7 +17,7 @@ RUNNING = "/run/systemd/system"
 DEADLINE = 60.0
 """Seconds for one command: a reload runs all generators."""
 
-_PROPERTIES = "LoadState,ActiveState,UnitFileState,NeedDaemonReload"
+_PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload"
 
 
 class Unit(NamedTuple):
@@ -28,6 +28,8 @@ class Unit(NamedTuple):
     """Its state in systemd's words: active, activating, inactive, failed..."""
     stale: bool = False
     """Its files are others than those that systemd has read."""
+    at_work: bool = False
+    """A process of it runs."""
 
 
 def is_running(host: Host) -> bool:
@@ -45,6 +47,7 @@ def parse_unit(text: str) -> Unit:
         enabled=told.get("UnitFileState") == "enabled",
         active=told.get("ActiveState") or "inactive",
         stale=told.get("NeedDaemonReload") == "yes",
+        at_work=told.get("SubState") in ("start-pre", "start", "start-post", "running", "reload"),
     )
 
 
@@ -56,6 +59,11 @@ def reload(host: Host) -> None:
 def enable(host: Host, name: str) -> None:
     """Have a unit started at boot, and begin to start it now. Unit files are read again on the way."""
     host.run(["systemctl", "enable", "--now", "--no-block", "--", name], DEADLINE)
+
+
+def enable_for_boot(host: Host, name: str) -> None:
+    """Have a unit started at boot, and not before. Unit files are read again on the way."""
+    host.run(["systemctl", "enable", "--", name], DEADLINE)
 
 
 def disable(host: Host, name: str) -> None:

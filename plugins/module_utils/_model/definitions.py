@@ -12,14 +12,11 @@ import json
 
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn, parse_wwn
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import WantedVhba
+from ansible_collections.virt.san.plugins.module_utils._model.units import GUESTS, POOLS, VHBA_SERVICE
 
 DEFINITIONS = "/etc/virt-san/vhbas"
 PROGRAM = "/usr/local/lib/virt-san/virt-san-boot.pyz"
-UNITS = "/etc/systemd/system"
-POOLS = "virt-san-pools.target"
-"""What needs LUNs of vHBAs hooks in here: started once they are there, and again when one comes late."""
-SERVICE = f"{UNITS}/virt-san-vhba@.service"
-TARGET = f"{UNITS}/{POOLS}"
+SERVICE = VHBA_SERVICE
 FOLDERS = (DEFINITIONS, "/etc/virt-san", "/usr/local/lib/virt-san")
 """Removed, inner ones first, with the last definition; others may keep something there."""
 
@@ -35,7 +32,7 @@ Wants={pools}
 # A virtual port of a converged card comes with its daemon.
 After=fcoe.service
 # Not before multipathd: it takes paths that come later.
-Before={pools} libvirtd.service virtqemud.service virtstoraged.service libvirt-guests.service
+Before={pools} {guests}
 
 [Service]
 # It says that it is ready once the vHBA is there, or once waiting would hold up the boot: then it waits on by itself.
@@ -47,18 +44,6 @@ SyslogIdentifier=virt-san-vhba
 
 [Install]
 WantedBy=multi-user.target
-"""
-
-_TARGET = """\
-# Written by the Ansible module virt.san.npiv_vport, which also removes it.
-# Reached at boot when the virtual HBAs are there, or not to be waited for. What needs their LUNs says
-# WantedBy=virt-san-pools.target and After=virt-san-pools.target; where a vHBA comes late, what failed is started again.
-[Unit]
-Description=Storage on virtual HBAs
-# Or it would come after all that it wants.
-DefaultDependencies=no
-Conflicts=shutdown.target
-Before=shutdown.target
 """
 
 
@@ -75,13 +60,13 @@ def unit_name(wwpn: Wwn) -> str:
 def service_text(python: str) -> str:
     """Return the template of the units, one for each vHBA."""
     return _SERVICE.format(
-        definitions=DEFINITIONS, pools=POOLS, deadline=START_DEADLINE, python=python, program=PROGRAM
+        definitions=DEFINITIONS,
+        pools=POOLS,
+        guests=GUESTS,
+        deadline=START_DEADLINE,
+        python=python,
+        program=PROGRAM,
     )
-
-
-def target_text() -> str:
-    """Return the target that stands for all that needs vHBAs."""
-    return _TARGET
 
 
 def definition_text(vhba: WantedVhba) -> str:

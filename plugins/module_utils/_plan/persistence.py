@@ -12,19 +12,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._model import definitions
 from ansible_collections.virt.san.plugins.module_utils._model.definitions import (
     PROGRAM,
     SERVICE,
-    TARGET,
     definition_path,
     unit_name,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import WantedVhba
-from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan
+from ansible_collections.virt.san.plugins.module_utils._model.units import POOLS, TARGET
+from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import (
+    DisableUnit,
+    EnableUnit,
+    KeepPlan,
+    KeepStep,
+    ReloadUnits,
+    RemoveFile,
+    RemoveFolders,
+    StopUnit,
+    WriteFile,
+)
 
 SHARED = (PROGRAM, SERVICE, TARGET)
 """What all definitions of a host share: there with the first, gone with the last."""
@@ -45,91 +55,12 @@ class Kept:
     active: str = "inactive"
     stale: bool = False
     """systemd has read other unit files than those that are there."""
+    pools: bool = False
+    """Pools start at boot, and need the target as well."""
 
     def text(self, path: str) -> str | None:
         content = self.files.get(path)
         return None if content is None else content.decode("utf-8", "replace")
-
-
-@dataclass(frozen=True)
-class WriteFile:
-    """Replace a file."""
-
-    path: str
-    content: bytes
-    what: str
-
-    def describe(self) -> str:
-        return f"write {self.path} ({self.what})"
-
-
-@dataclass(frozen=True)
-class RemoveFile:
-    """Remove a file."""
-
-    path: str
-
-    def describe(self) -> str:
-        return f"remove {self.path}"
-
-
-@dataclass(frozen=True)
-class RemoveFolders:
-    """Remove the folders that nobody else keeps something in, inner ones first."""
-
-    paths: tuple[str, ...]
-
-    def describe(self) -> str:
-        return f"remove {', '.join(self.paths)}, unless something else is kept there"
-
-
-@dataclass(frozen=True)
-class ReloadUnits:
-    """Have systemd read its files again."""
-
-    def describe(self) -> str:
-        return "have systemd read its unit files again"
-
-
-@dataclass(frozen=True)
-class EnableUnit:
-    """Have a unit started at boot, and let it see that its vHBA is there."""
-
-    name: str
-
-    def describe(self) -> str:
-        return f"enable {self.name}"
-
-
-@dataclass(frozen=True)
-class DisableUnit:
-    """End a unit, which may be waiting to make its vHBA, and have it no longer started at boot."""
-
-    name: str
-
-    def describe(self) -> str:
-        return f"stop and disable {self.name}"
-
-
-@dataclass(frozen=True)
-class StopUnit:
-    """End a unit whose file is about to go."""
-
-    name: str
-
-    def describe(self) -> str:
-        return f"stop {self.name}"
-
-
-KeepStep = Union[WriteFile, RemoveFile, RemoveFolders, ReloadUnits, EnableUnit, DisableUnit, StopUnit]
-KEEP_STEPS = (WriteFile, RemoveFile, RemoveFolders, ReloadUnits, EnableUnit, DisableUnit, StopUnit)
-
-
-@dataclass(frozen=True)
-class KeepPlan(Plan):
-    """A plan for what is kept of one vHBA."""
-
-    steps: tuple[KeepStep, ...] = ()
 
 
 def plan_kept(kept: Kept, vhba: WantedVhba, shared: Mapping[str, bytes]) -> KeepPlan:
@@ -165,21 +96,22 @@ def plan_gone(kept: Kept) -> KeepPlan:
         steps.append(RemoveFile(definition_path(kept.wwpn)))
     files: dict[str, Any] = {one: _shown(one, kept.files[one]) for one in SHARED if one in kept.files}
     if not kept.others:
-        steps.extend(_remove_shared(kept))
-        files = {}
+        removing = tuple(_remove_shared(kept))
+        steps.extend(removing)
+        files = {path: told for path, told in files.items() if RemoveFile(path) not in removing}
     after = {"definition": None, "unit": None, "unit_failed": False, "files": files}
     return KeepPlan(tuple(steps), shown(kept), {"persistence": after})
 
 
 def _remove_shared(kept: Kept) -> Iterator[KeepStep]:
-    if TARGET in kept.files:
-        yield StopUnit(definitions.POOLS)
-    for path in reversed(SHARED):
-        if path in kept.files:
-            yield RemoveFile(path)
+    going = [path for path in reversed(SHARED) if path in kept.files and not (path == TARGET and kept.pools)]
+    if TARGET in going:
+        yield StopUnit(POOLS)
+    for path in going:
+        yield RemoveFile(path)
     if kept.folders:
         yield RemoveFolders(kept.folders)
-    if SERVICE in kept.files or TARGET in kept.files:
+    if SERVICE in going or TARGET in going:
         yield ReloadUnits()
 
 

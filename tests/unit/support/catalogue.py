@@ -37,6 +37,9 @@ SAID_TWICE: dict[str, Any] = {
     "aliases": [],
 }
 
+SHARED_TRAITS = ("type", "elements", "default")
+"""What of an option may not differ within an action group. States and other choices may."""
+
 
 def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -51,6 +54,26 @@ def action_group(root: Path) -> list[str]:
     groups = load(root / "meta" / "runtime.yml").get("action_groups", {})
     listed, existing = groups.get("san", []), names(root / "plugins" / "modules")
     return [f"meta/runtime.yml: group san lists {listed}; modules are {existing}"] if listed != existing else []
+
+
+def groups(root: Path, specs: dict[str, dict[str, Any]]) -> list[str]:
+    """Check the action groups for some modules: they exist, and what all of a group take is the same to all.
+
+    An option that module_defaults sets for a group must not mean one thing here and another there.
+    """
+    found = load(root / "meta" / "runtime.yml").get("action_groups", {})
+    wrong = []
+    for group, listed in found.items():
+        wrong += [f"group {group}: there is no module {name}" for name in listed if name not in specs]
+        taken = [specs[name] for name in listed if name in specs]
+        if listed != sorted(listed) or not taken:
+            wrong.append(f"group {group}: list its modules, sorted")
+            continue
+        for option in sorted(set.intersection(*(set(spec) for spec in taken))):
+            traits = {json.dumps([spec[option].get(trait) for trait in SHARED_TRAITS]) for spec in taken}
+            if len(traits) > 1:
+                wrong.append(f"group {group}: {option} is not the same to all its modules: {sorted(traits)}")
+    return wrong
 
 
 def headers(root: Path) -> list[str]:

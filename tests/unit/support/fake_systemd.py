@@ -22,6 +22,8 @@ class FakeSystemd:
         self.root = root
         self.others = others
         self.active: dict[str, str] = {}
+        self.at_work: set[str] = set()
+        """Units of which a process runs."""
         self.calls: list[str] = []
         self.read: dict[str, bytes] = {}
         """Unit files as they were when systemd read them."""
@@ -53,19 +55,21 @@ class FakeSystemd:
         lines = {
             "LoadState": "loaded" if there else "not-found",
             "ActiveState": self.active.get(name, "inactive"),
+            "SubState": "running" if name in self.at_work else "dead",
             "UnitFileState": ("enabled" if enabled else "disabled") if there else "",
             "NeedDaemonReload": "yes" if stale else "no",
         }
         return 0, "".join(f"{key}={value}\n" for key, value in lines.items())
 
     def _enable(self, name: str, flags: list[str]) -> tuple[int, str]:
-        assert flags == ["--now", "--no-block"]
+        assert flags in (["--now", "--no-block"], [])
         assert self._template(name) in self._files(), "enabled without a unit file"
         (self.root / WANTS).mkdir(parents=True, exist_ok=True)
         if not (self.root / WANTS / name).is_symlink():
             os.symlink(f"/{UNITS}/{self._template(name)}", self.root / WANTS / name)
         self.read = self._files()
-        self.active[name] = "active"
+        if flags:
+            self.active[name] = "active"
         return 0, ""
 
     def _disable(self, name: str, flags: list[str]) -> tuple[int, str]:
@@ -80,6 +84,7 @@ class FakeSystemd:
 
     def _stop(self, name: str, _flags: list[str]) -> tuple[int, str]:
         self.active.pop(name, None)
+        self.at_work.discard(name)
         return 0, ""
 
     def _daemon_reload(self, _name: str, _flags: list[str]) -> tuple[int, str]:

@@ -51,13 +51,15 @@ LAW: dict[str, Rule] = {
     "_host": _rule("_errors _model _host", libraries="libvirt"),
     "_arrays": _rule("_errors _model _host _arrays"),
     "_apply": _rule("_errors _model _plan _pools _xml _host _arrays _apply"),
-    "_boot": _rule("_errors _model _plan _host _apply _boot"),
+    "_boot": _rule("_errors _model _plan _pools _host _apply _boot"),
     "_argspec": _rule("_errors _model", ansible=True),
     "_argspec_expect": _rule("_errors _model _plan _argspec", ansible=True),
+    "_argspec_pool": _rule("_errors _model _argspec", ansible=True),
     "_entry": _rule("_errors _model _plan _host _apply _argspec", ansible=True),
     # plugins that run on the controller, and the modules themselves
     "modules": _rule(
-        "_errors _model _plan _pools _xml _host _arrays _apply _boot _argspec _argspec_expect _entry", ansible=True
+        "_errors _model _plan _pools _xml _host _arrays _apply _boot _argspec _argspec_expect _argspec_pool _entry",
+        ansible=True,
     ),
     "action": _rule("_errors _model _plan", ansible=True),
     "filter": _rule("_errors _model _plan", ansible=True),

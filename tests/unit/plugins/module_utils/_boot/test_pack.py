@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program for boots is whole, the same each time, and packed as well from an archive, as Ansible sends modules."""
+"""The programs for boots are whole, the same each time, and packed from an archive too, as Ansible sends modules."""
 
 from __future__ import annotations
 
@@ -9,21 +9,29 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
-from ansible_collections.virt.san.plugins.module_utils._boot import pack
+import pytest
+
+from ansible_collections.virt.san.plugins.module_utils._boot import pack, pack_pools
 from ansible_collections.virt.san.tests.unit.support import lawbook
 from ansible_collections.virt.san.tests.unit.support.collection import PLUGINS
 
 CORE = "ansible_collections/virt/san/plugins/module_utils"
 
+both = pytest.mark.parametrize(
+    ("pack", "entry"), [(pack, "_boot/main.py"), (pack_pools, "_boot/pools_main.py")], ids=["vhbas", "pools"]
+)
 
-def test_the_list_is_what_the_source_says() -> None:
-    entry = "_boot/main.py"
+
+@both
+def test_the_list_is_what_the_source_says(pack: ModuleType, entry: str) -> None:
     needed = lawbook.closure(PLUGINS, PLUGINS / "module_utils" / entry)
     assert sorted({*needed, entry}) == list(pack.FILES)
 
 
-def test_the_same_sources_make_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pack", [pack, pack_pools], ids=["vhbas", "pools"])
+def test_the_same_sources_make_the_same_bytes(pack: ModuleType, tmp_path: Path) -> None:
     program = tmp_path / "program.pyz"
     program.write_bytes(pack.packed())
     assert program.read_bytes() == pack.packed()
@@ -34,10 +42,11 @@ def test_the_same_sources_make_the_same_bytes(tmp_path: Path) -> None:
         assert {info.date_time[0] for info in archive.infolist()} == {1980}
 
 
-def test_packed_from_an_archive(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pack", [pack, pack_pools], ids=["vhbas", "pools"])
+def test_packed_from_an_archive(pack: ModuleType, tmp_path: Path) -> None:
     """As on a host: the module's own files are in an archive, with an empty __init__.py in each folder."""
-    sent = tmp_path / "sent.zip"
-    files = {*lawbook.closure(PLUGINS, PLUGINS / "module_utils/_boot/pack.py"), "_boot/pack.py"}
+    sent, packer = tmp_path / "sent.zip", pack.__name__.rpartition(".")[2]
+    files = {*lawbook.closure(PLUGINS, PLUGINS / f"module_utils/_boot/{packer}.py"), f"_boot/{packer}.py"}
     folders = {"/".join(f"{CORE}/{name}".split("/")[:count]) for name in files for count in range(1, 7)}
     with zipfile.ZipFile(sent, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in files:
@@ -46,22 +55,23 @@ def test_packed_from_an_archive(tmp_path: Path) -> None:
             archive.writestr(f"{folder}/__init__.py", "")
     script = (
         f"import sys; sys.path.insert(0, {str(sent)!r})\n"
-        "from ansible_collections.virt.san.plugins.module_utils._boot.pack import packed\n"
+        f"from {pack.__name__} import packed\n"
         "sys.stdout.buffer.write(packed())"
     )
     done = subprocess.run([sys.executable, "-IS", "-c", script], capture_output=True, check=True)
     assert done.stdout == pack.packed()
 
 
-def test_it_runs_by_itself(tmp_path: Path) -> None:
+@both
+def test_it_runs_by_itself(pack: ModuleType, entry: str, tmp_path: Path) -> None:
     """Without Ansible, without the packages of this machine."""
-    program = tmp_path / "virt-san-boot.pyz"
+    program = tmp_path / "program.pyz"
     program.write_bytes(pack.packed())
     done = subprocess.run([sys.executable, "-IS", program], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "usage: virt-san-boot.pyz vhba WWPN" in done.stderr
+    assert "usage: virt-san-" in done.stderr
     modules = subprocess.run(
         [sys.executable, "-ISX", "importtime", program], capture_output=True, text=True, check=False
     )
     assert "ansible.module_utils" not in modules.stderr
-    assert "_boot.vhba" in modules.stderr
+    assert entry[: -len(".py")].replace("/", ".") in modules.stderr

@@ -169,7 +169,7 @@ def test_whoever_waits_for_the_end_of_output_is_not_kept(hanging: str) -> None:
             break
         output += chunk
     os.close(reader)
-    left = int(output)
+    left = -int(output)  # it is killed with its whole group
     assert Path(f"/proc/{left}/comm").read_text(encoding="utf-8").strip() == "san-host1"
     os.kill(left, signal.SIGKILL)
 
@@ -229,3 +229,17 @@ def test_a_write_is_never_repeated(host: Host, tmp_path: Path, monkeypatch: pyte
     result = write_all(host, {"host1": [Write("/sys/x", "1")]}, 10)["host1"]
     assert [written.errno for written in result.failed] == [errno.EINTR]
     assert tries.read_text(encoding="utf-8") == "x"
+
+
+def test_what_a_child_has_started_ends_with_it(host: Host, tmp_path: Path) -> None:
+    """A mount that hangs is a command of the child's: it must not come about later."""
+    pid = tmp_path / "pid"
+
+    class Command(Write):
+        def perform(self, host: Host) -> str:
+            host.run(["sh", "-c", f"echo $$ > {pid}; exec sleep 60"], 60)
+            return ""
+
+    result = write_all(host, {"p-1": [Command("/srv", "mount")]}, 2)["p-1"]
+    assert result.stuck is not None
+    assert not Path(f"/proc/{pid.read_text(encoding='utf-8').strip()}/exe").exists()

@@ -13,10 +13,10 @@ from ansible_collections.virt.san.plugins.module_utils._model.definitions import
     definition_text,
     parse_definition,
     service_text,
-    target_text,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import WantedVhba
+from ansible_collections.virt.san.plugins.module_utils._model.units import target_text
 
 WWNS = st.from_regex(r"\A5[0-9a-f]{15}\Z").map(Wwn)
 

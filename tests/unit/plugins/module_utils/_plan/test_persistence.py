@@ -13,26 +13,27 @@ from hypothesis import strategies as st
 
 from ansible_collections.virt.san.plugins.module_utils._model.definitions import (
     FOLDERS,
-    POOLS,
     PROGRAM,
     SERVICE,
-    TARGET,
     definition_path,
     definition_text,
     unit_name,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import WantedVhba
-from ansible_collections.virt.san.plugins.module_utils._plan.persistence import (
+from ansible_collections.virt.san.plugins.module_utils._model.units import POOLS, TARGET
+from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import (
     DisableUnit,
     EnableUnit,
     KeepStep,
-    Kept,
     ReloadUnits,
     RemoveFile,
     RemoveFolders,
     StopUnit,
     WriteFile,
+)
+from ansible_collections.virt.san.plugins.module_utils._plan.persistence import (
+    Kept,
     plan_gone,
     plan_kept,
 )
@@ -64,7 +65,7 @@ def carried_out(kept: Kept, steps: tuple[KeepStep, ...]) -> Kept:
             del files[step.path]
             kept = replace(kept, files=files)
         elif isinstance(step, RemoveFolders):
-            assert not kept.files, "folders that are not empty"
+            assert set(kept.files) <= ({TARGET} if kept.pools else set()), "folders that are not empty"
             kept = replace(kept, folders=())
         elif isinstance(step, ReloadUnits):
             kept = replace(kept, stale=False)
@@ -89,6 +90,7 @@ def kepts() -> st.SearchStrategy[Kept]:
         enabled=st.booleans(),
         active=st.sampled_from(["inactive", "active", "activating", "failed"]),
         stale=st.booleans(),
+        pools=st.booleans(),
     )
 
 
@@ -121,7 +123,8 @@ def test_gone_from_any_state(kept: Kept, killed_after: int) -> None:
             path: kept.files[path] for path in SHARED if path in kept.files
         }
     else:
-        assert (done.files, done.folders) == ({}, ())
+        left = {TARGET} & set(kept.files) if kept.pools else set()
+        assert (set(done.files), done.folders) == (left, ())
 
 
 def test_the_first_one() -> None:

@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a storage pool into the state that the task asks for."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.virt.san.plugins.module_utils._apply import pool_steps
+from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
+from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.pool import GENERATED, PoolDefinition, Space
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, PoolType, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.plan import (
+    Known,
+    PoolPlan,
+    Wanted,
+    definition,
+    plan_nothing,
+    plan_pool,
+)
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the module has to say."""
+
+    changed: bool
+    facts: Mapping[str, Any]
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All that is to be done: for the pool, and for its start at boot."""
+
+    pool: PoolPlan
+    boot: Plan
+    steps: tuple[Step, ...]
+    space: Space | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def before(self) -> dict[str, Any]:
+        return {**self.pool.before, **self.boot.before}
+
+    @property
+    def after(self) -> dict[str, Any]:
+        return {**self.pool.after, **self.boot.after}
+
+    def describe(self) -> list[str]:
+        return [step.describe() for step in self.steps]
+
+
+def ensure(
+    host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None, timeout: float, check_mode: bool
+) -> Report:
+    """Bring a pool into a state. `timeout`: seconds for each step that touches storage.
+
+    Raises NotFoundError, RefusedError, InUseError and UnavailableError before the first write, ApplyError after.
+    """
+    new_uuid = GENERATED if check_mode else str(uuid.uuid4())
+    planned = plan(host, keeper, wanted, autostart, new_uuid)
+    if check_mode or not planned.steps:
+        return _report(keeper, wanted, planned, planned.after, planned)
+    carry_out(planned.steps, lambda step: perform(host, keeper, step, timeout))
+    # What was to be overwritten is: that is not to be done twice.
+    build = "if_needed" if wanted.build == "overwrite" else wanted.build
+    left = plan(host, keeper, replace(wanted, build=build), autostart, new_uuid)
+    if left.steps:
+        raise ApplyError(
+            f"carried out, but not as planned; still to do: {'; '.join(left.describe())}. Does something else change "
+            "it, or is a file system read-only?",
+            completed=planned.describe(),
+            left=left.describe(),
+            changed=True,
+        )
+    return _report(keeper, wanted, planned, left.before, left)
+
+
+def perform(host: Host, keeper: PoolKeeper, step: Step, timeout: float) -> None:
+    """Carry out one step. Raises SanError, OSError."""
+    if not keeper.perform(step):
+        pool_steps.perform(host, step, timeout)
+
+
+def plan(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None, new_uuid: str) -> Whole:
+    """Look at the host and return what is to be done."""
+    known = keeper.look(wanted.name)
+    pool = definition(known, wanted, new_uuid)
+    if pool is None:
+        planned, kind, seen = plan_nothing(known), None, Seen()
+    else:
+        kind = _type_of(pool, known)
+        stopping = wanted.state in ("inactive", "absent")
+        seen = look(host, _needs(kind, known, pool), known.started is not None, with_users=stopping)
+        planned = plan_pool(known, wanted, seen, kind, new_uuid)
+    boot = _boot(keeper, wanted, autostart)
+    if wanted.state == "absent":
+        steps: tuple[Step, ...] = (*boot.steps, *planned.steps)
+    else:
+        quiet = keeper.quiet_steps(wanted.name) if wanted.state == "inactive" else ()
+        steps = (*quiet, *planned.steps, *boot.steps)
+    space = kind.space(pool, seen) if kind is not None and pool is not None and planned.running else None
+    return Whole(planned, boot, steps, space, (*planned.warnings, *_told_by(wanted, seen, planned)))
+
+
+def _type_of(pool: PoolDefinition, known: Known) -> PoolType:
+    """Return the pool's type. Raises RefusedError where somebody has written what the type cannot do with."""
+    kind = pool_type(pool.type)
+    try:
+        for one in filter(None, (known.pool, known.started)):
+            kind.check(one)
+    except ValueError as wrong:
+        raise RefusedError(
+            f"pool {known.name} is defined in a way that does not work: {wrong}. Correct its definition",
+            name=known.name,
+        ) from wrong
+    return kind
+
+
+def _needs(kind: PoolType, known: Known, pool: PoolDefinition) -> Needs:
+    needs = kind.needs(pool)
+    for one in (known.pool, known.started):
+        needs = needs if one is None else needs + kind.needs(one)
+    return needs
+
+
+def _boot(keeper: PoolKeeper, wanted: Wanted, autostart: bool | None) -> Plan:
+    if wanted.state == "absent":
+        return keeper.boot_plan(wanted.name, autostart=False)
+    return keeper.boot_plan(wanted.name, autostart) if wanted.persistent else Plan()
+
+
+def _told_by(wanted: Wanted, seen: Seen, planned: PoolPlan) -> tuple[str, ...]:
+    """Return warnings that come from what was seen."""
+    taken = [f"{path} is taken away from {', '.join(users)}" for path, users in seen.users.items()]
+    silent = [f"{path}: {why}" for path, why in seen.silent.items()]
+    return (*(taken if wanted.force and planned.steps else ()), *silent)
+
+
+def _report(keeper: PoolKeeper, wanted: Wanted, planned: Whole, after: Mapping[str, Any], last: Whole) -> Report:
+    shown = after.get("pool")
+    facts = {
+        "pool": None if shown is None else _facts(shown, keeper, wanted, planned, last.space),
+        "restart_needed": list(last.pool.restart_for),
+        "steps": planned.describe(),
+    }
+    warnings = tuple(dict.fromkeys((*planned.warnings, *last.pool.warnings)))
+    return Report(planned.before != after, facts, planned.before, after, warnings)
+
+
+def _facts(
+    shown: Mapping[str, Any], keeper: PoolKeeper, wanted: Wanted, planned: Whole, space: Space | None
+) -> dict[str, Any]:
+    boot = planned.boot.after.get("boot")
+    at_boot = keeper.starts_at_boot(wanted.name) if boot is None else boot["unit"] is not None
+    return {
+        **shown,
+        "autostart": at_boot,
+        "capacity": None if space is None else space.capacity,
+        "allocation": None if space is None else space.allocation,
+        "available": None if space is None else space.available,
+    }

@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection's own keeper of pools: libvirt's XML in files, units of systemd for the boot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ansible_collections.virt.san.plugins.module_utils._apply import keep_steps
+from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._host import keeping, systemd
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model import pool_boot as files
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._model.units import TARGET, UNITS, VHBA_SERVICE, target_text
+from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import KEEP_STEPS, KeepPlan, StopUnit
+from ansible_collections.virt.san.plugins.module_utils._plan.pool_boot import (
+    SHARED,
+    BootSeen,
+    plan_not_started,
+    plan_started,
+)
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+from ansible_collections.virt.san.plugins.module_utils._pools import steps
+from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known
+from ansible_collections.virt.san.plugins.module_utils._xml.pool import parse_pool
+from ansible_collections.virt.san.plugins.module_utils._xml.pool_text import pool_text
+
+WANTS = f"{UNITS}/multi-user.target.wants"
+
+
+def defined(host: Host) -> tuple[str, ...]:
+    """Return the names of all pools that are defined."""
+    return tuple(
+        name[: -len(".xml")]
+        for name in host.entries(files.DEFINITIONS)
+        if name.endswith(".xml") and not name.startswith(".")
+    )
+
+
+class NativeKeeper:
+    """Keeps pools in files. `program` makes the program for boots; it is asked for only where that is needed."""
+
+    def __init__(self, host: Host, program: Callable[[], bytes] | None = None) -> None:
+        self.host = host
+        self._program = program
+
+    def look(self, name: str) -> Known:
+        pool, spoilt = self._read(files.definition_path(name), name)
+        started, lost = self._read(files.started_path(name), name)
+        others = {other: self._read(files.definition_path(other), other)[0] for other in defined(self.host)}
+        return Known(
+            name=name,
+            pool=pool,
+            started=started,
+            # Of a pool that has a definition the note is only about how it was started.
+            spoilt=spoilt or (lost if pool is None else None),
+            others={other: one for other, one in others.items() if one is not None and other != name},
+        )
+
+    def _read(self, path: str, name: str) -> tuple[PoolDefinition | None, str | None]:
+        """Return a definition; or why there is one that cannot be read."""
+        data = self.host.read_bytes(path)
+        if data is None:
+            return None, None
+        try:
+            pool = parse_pool(data.decode("utf-8"))
+            if pool.name != name:
+                return None, f"{path} is about another pool, {pool.name}"
+        except ValueError as wrong:
+            return None, f"{path}: {wrong}"
+        return pool, None
+
+    # At boot
+
+    def boot_plan(self, name: str, autostart: bool | None) -> KeepPlan:
+        seen = self._boot_seen(name)
+        if autostart or (autostart is None and seen.enabled and self._program is not None):
+            if not systemd.is_running(self.host):
+                raise UnavailableError(
+                    "systemd does not run on this host, and pools are started at boot by units of systemd: leave "
+                    "autostart out, and have the task run after each boot"
+                )
+            return plan_started(seen, self._shared())
+        return plan_not_started(seen) if autostart is False else KeepPlan()
+
+    def quiet_steps(self, name: str) -> tuple[Step, ...]:
+        seen = self._boot_seen(name)
+        return (StopUnit(files.unit_name(name)),) if seen.at_work else ()
+
+    def starts_at_boot(self, name: str) -> bool:
+        return self._boot_seen(name).enabled
+
+    def _boot_seen(self, name: str) -> BootSeen:
+        host, unit = self.host, files.unit_name(name)
+        contents = {path: host.read_bytes(path) for path in SHARED}
+        found = {path: content for path, content in contents.items() if content is not None}
+        if files.SERVICE not in found and files.PROGRAM not in found:
+            return BootSeen(name)
+        known = systemd.read_unit(host, unit) if systemd.is_running(host) else systemd.Unit()
+        return BootSeen(
+            name=name,
+            files=found,
+            others=any(one.startswith(files.UNIT) and one != unit for one in host.entries(WANTS)),
+            vhbas=host.exists(VHBA_SERVICE),
+            folders=keeping.folders(host, files.PROGRAM_FOLDERS, found),
+            enabled=known.enabled,
+            at_work=known.at_work,
+            there=known.active != "inactive",
+            stale=known.stale,
+        )
+
+    def _shared(self) -> dict[str, bytes]:
+        if self._program is None:
+            raise UnavailableError("the program that starts pools at boot is not at hand")
+        return {
+            files.PROGRAM: self._program(),
+            files.SERVICE: files.service_text(keep_steps.boot_python(self.host)).encode(),
+            TARGET: target_text().encode(),
+        }
+
+    # Changes
+
+    def perform(self, step: Step) -> bool:
+        host = self.host
+        if isinstance(step, KEEP_STEPS):
+            keep_steps.perform(host, step)
+        elif isinstance(step, steps.Define):
+            host.write_file(files.definition_path(step.pool.name), pool_text(step.pool))
+        elif isinstance(step, steps.NoteStarted):
+            host.write_file(files.started_path(step.pool.name), pool_text(step.pool))
+        elif isinstance(step, steps.NoteStopped):
+            self._forget(files.started_path(step.name), files.STARTED_FOLDERS)
+        elif isinstance(step, steps.Undefine):
+            self._forget(files.definition_path(step.name), files.FOLDERS)
+            self._forget(files.started_path(step.name), files.STARTED_FOLDERS)
+        else:
+            return False
+        return True
+
+    def _forget(self, path: str, folders: tuple[str, ...]) -> None:
+        self.host.remove_file(path)
+        keeping.remove_folders(self.host, folders)

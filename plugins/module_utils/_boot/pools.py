@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start one storage pool, now or as soon as it can be.
+
+The boot waits for a pool as long as there is reason to think that it comes in seconds: libvirt and its guests shall
+find it. After that the boot goes on, and so do the attempts. A pool that cannot start stops no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ansible_collections.virt.san.plugins.module_utils._apply import pool
+from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
+from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lock
+from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
+from ansible_collections.virt.san.plugins.module_utils._model.pool_boot import definition_path
+from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
+
+BOOT_WAIT = 20.0
+"""Seconds for each step of the first attempt: the boot waits for it."""
+
+STEP_WAIT = 60.0
+"""Seconds for each step of later attempts."""
+
+LOCK_WAIT = 60.0
+"""Seconds to wait for others that change the host, as the pools before this one in the queue."""
+
+RETRY = 30.0
+"""Seconds between two attempts."""
+
+INTERVAL = 1.0
+"""Seconds between two looks whether the definition is still the same."""
+
+Say = Callable[[str], None]
+
+
+def bring_up(host: Host, name: str, say: Say, ready: Say) -> None:
+    """Return once the pool runs, or is no longer wanted. `ready` is called when the boot need not wait any more.
+
+    Raises RefusedError for a definition that cannot be read: no waiting mends it.
+    """
+    began = host.clock.monotonic()
+    last: str | None = None
+    while True:
+        before = host.read(definition_path(name))
+        if before is None:
+            say(f"pool {name} has no definition (any more): nothing to do")
+            return ready("done")
+        why = attempt(host, name, say, BOOT_WAIT if last is None else STEP_WAIT)
+        if why is None:
+            return ready("done")
+        if why != last:
+            boot = "" if last else f"The boot goes on after {host.clock.monotonic() - began:.0f} s of waiting; "
+            say(f"pool {name} does not run: {why}. {boot}it is tried again every {RETRY:.0f} s")
+            ready(f"waiting: {why}")
+            last = why
+        _pause(host, name, before)
+
+
+def attempt(host: Host, name: str, say: Say, timeout: float) -> str | None:
+    """Start a pool if it does not run; return why it does not, or None. Raises RefusedError."""
+    keeper = NativeKeeper(host)
+    spoilt = keeper.look(name).spoilt
+    if spoilt:
+        raise RefusedError(f"the definition of pool {name} cannot be read: {spoilt}")
+    # A folder that is missing may be on a file system that is not mounted yet: nothing is built at boot.
+    wanted = Wanted(name, "active", build="never")
+    try:
+        with host_lock(host, f"virt-san-pool {name}", LOCK_WAIT):
+            report = pool.ensure(host, keeper, wanted, None, timeout, check_mode=False)
+    except SanError as error:
+        return error.message
+    say(f"pool {name} {'started' if report.changed else 'runs already'}: {'; '.join(report.facts['steps']) or 'done'}")
+    return None
+
+
+def _pause(host: Host, name: str, before: str) -> None:
+    """Return when there is reason to try again: after a while, or because the definition is another one."""
+    wait_until(
+        host,
+        lambda: host.read(definition_path(name)),
+        lambda now: now != before,
+        RETRY,
+        interval=INTERVAL,
+    )

@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who uses a part of the file tree: found without touching it, for it may lie on a server that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._host import mount, proc
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+
+PLACES = ("cwd", "root", "exe")
+
+
+def users_of(host: Host, paths: Iterable[str], own: int) -> dict[str, tuple[str, ...]]:
+    """Return who uses something at each path or below: "guest vm1 (pid 12)", "swap", "loop0". `own`: not this process.
+
+    What a process maps and has closed is not seen. Raises UnavailableError without root.
+    """
+    wanted = tuple(paths)
+    found: dict[str, dict[str, None]] = {path: {} for path in wanted}
+    for who, used in (*_processes(host, own, wanted), *_kernel(host)):
+        for path in wanted:
+            if is_below(used, path):
+                found[path][who] = None
+    return {path: tuple(users) for path, users in found.items() if users}
+
+
+def is_below(used: str, path: str) -> bool:
+    return used == path or used.startswith(f"{path.rstrip('/')}/")
+
+
+def _processes(host: Host, own: int, wanted: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for pid in host.entries("/proc") if wanted else ():
+        if not pid.isdigit() or int(pid) == own:
+            continue
+        try:
+            used = list(_used_by(host, pid))
+        except UnavailableError:
+            continue  # a process of the kernel, or one that just ended
+        hits = [one for one in used if any(is_below(one, path) for path in wanted)]
+        if hits:
+            who = _title(host, pid)
+            yield from ((who, one) for one in hits)
+
+
+def _used_by(host: Host, pid: str) -> Iterator[str]:
+    for name in (*PLACES, *(f"fd/{fd}" for fd in host.entries(f"/proc/{pid}/fd"))):
+        target = host.link(f"/proc/{pid}/{name}")
+        if target is not None and target.startswith("/"):
+            yield target
+
+
+def _title(host: Host, pid: str) -> str:
+    name = host.read(f"/proc/{pid}/comm") or "a process"
+    if name.startswith(("qemu", "kvm")):
+        return f"guest {proc.guest_name(host.read_bytes(f'/proc/{pid}/cmdline'))} (pid {pid})"
+    return f"{name} (pid {pid})"
+
+
+def _kernel(host: Host) -> Iterator[tuple[str, str]]:
+    """Files that the kernel itself uses."""
+    for swap in mount.read_swaps(host):
+        yield "swap", swap
+    for disk in host.entries("/sys/block"):
+        backing = host.read(f"/sys/block/{disk}/loop/backing_file") if disk.startswith("loop") else None
+        if backing:
+            yield disk, backing

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What types have in common whose pools are folders: what they take, how the folder is made, compared and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._model.pool import (
+    Permissions,
+    PoolDefinition,
+    Source,
+    format_mode,
+)
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Folder, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
+    EmptyFolder,
+    MakeFolder,
+    RemoveFolder,
+    SetPermissions,
+)
+
+DEFAULT_MODE = 0o711
+"""Of a folder that is made for a pool, as libvirt has it: guests reach their files, nobody lists them."""
+
+KERNELS = ("/dev", "/proc", "/sys")
+"""No pool of files is there or below."""
+
+SYSTEM = frozenset(
+    "/ /bin /boot /etc /home /lib /lib64 /media /mnt /opt /root /run /sbin /srv /tmp /usr /var".split()
+    + "/var/lib /var/lib/libvirt /var/log /var/tmp".split()
+)
+"""What the host itself is made of. It may be a pool's folder, but is never emptied for one."""
+
+NO_EFFECT = ("vendor", "product")
+"""Libvirt keeps them with a pool and does nothing with them."""
+
+
+def check_target(pool: PoolDefinition) -> str:
+    """Return the path of the pool's folder. Raises ValueError."""
+    path = pool.target.path
+    if path is None:
+        raise ValueError(f"target.path: a pool of type {pool.type} needs the folder that it is found in")
+    if path == "/" or any(path == one or path.startswith(f"{one}/") for one in KERNELS):
+        raise ValueError(f"target.path: {path} is the kernel's or the host's own, and no place for a pool")
+    return path
+
+
+def check_source(pool: PoolDefinition, taken: Container[str]) -> None:
+    """Raise ValueError where the source has something that the type does nothing with."""
+    for name, value in vars(pool.source).items():
+        if value != getattr(Source(), name) and name not in taken and name not in NO_EFFECT:
+            raise ValueError(f"source.{OPTIONS.get(name, name)}: a pool of type {pool.type} has none")
+
+
+OPTIONS = {"directory": "dir", "hosts": "host", "protocol_version": "protocol"}
+"""Fields of a source, by the names that people know."""
+
+
+def require_answer(seen: Seen, path: str) -> None:
+    """Raise RefusedError where it is not known what is at a path."""
+    if path in seen.silent:
+        raise RefusedError(f"{path}: {seen.silent[path]}", path=path)
+
+
+def is_folder(seen: Seen, path: str) -> bool:
+    found = seen.folders.get(path)
+    return found is not None and found.kind == "folder"
+
+
+def build(pool: PoolDefinition, seen: Seen, path: str) -> tuple[Step, ...]:
+    """Return what makes the folder, unless it is there. Raises RefusedError where something else is there."""
+    require_answer(seen, path)
+    found = seen.folders.get(path)
+    if found is None:
+        wanted = pool.target.permissions
+        mode = DEFAULT_MODE if wanted.mode is None else wanted.mode
+        return (MakeFolder(path, Permissions(mode, wanted.owner, wanted.group)),)
+    if found.kind != "folder":
+        raise RefusedError(f"{path} is there and is no folder: name another target.path, or move it away", path=path)
+    return ()
+
+
+def adjust(pool: PoolDefinition, seen: Seen, path: str) -> Changes:
+    """Return what gives the folder the permissions that it is to have."""
+    found, wanted = seen.folders.get(path), pool.target.permissions
+    if found is None:
+        return Changes()
+    different = Permissions(
+        mode=wanted.mode if wanted.mode != found.mode else None,
+        owner=wanted.owner if wanted.owner != found.owner else None,
+        group=wanted.group if wanted.group != found.group else None,
+    )
+    if different == Permissions():
+        return Changes()
+    then = Folder(
+        mode=found.mode if different.mode is None else different.mode,
+        owner=found.owner if different.owner is None else different.owner,
+        group=found.group if different.group is None else different.group,
+    )
+    return Changes((SetPermissions(path, different),), {"folder": shown(found)}, {"folder": shown(then)})
+
+
+def shown(folder: Folder) -> dict[str, object]:
+    return {"mode": format_mode(folder.mode), "owner": folder.owner, "group": folder.group}
+
+
+def delete(seen: Seen, path: str) -> tuple[Step, ...]:
+    """Return what removes a folder with all that is in it.
+
+    Raises InUseError where something in it is used, RefusedError where it is not clear what would go.
+    """
+    require_answer(seen, path)
+    found = seen.folders.get(path)
+    if found is None:
+        return ()
+    if path in SYSTEM:
+        raise RefusedError(f"{path} is a part of the host, and is not deleted for the sake of a pool", path=path)
+    if found.link or found.kind != "folder":
+        raise RefusedError(
+            f"{path} is {'a link' if found.link else 'no folder'}: what would be deleted lies elsewhere. Delete that "
+            "by hand",
+            path=path,
+        )
+    refuse_mounts_below(seen, path, f"deleting {path}")
+    refuse_users(seen, path, f"deleting {path}")
+    empty = () if found.empty else (EmptyFolder(path),)
+    # A file system that somebody else has mounted there stays; it is empty then.
+    return empty if path in seen.mounts else (*empty, RemoveFolder(path))
+
+
+def refuse_users(seen: Seen, path: str, purpose: str, advice: str = "") -> None:
+    """Raise InUseError that names who uses something at a path or below."""
+    users = seen.users.get(path, ())
+    if users:
+        raise InUseError(
+            f"{purpose} is refused, in use by {', '.join(users)}. End that first{advice}",
+            path=path,
+            holders=list(users),
+        )
+
+
+def refuse_mounts_below(seen: Seen, path: str, purpose: str) -> None:
+    """Raise RefusedError where something is mounted below a path."""
+    below = seen.below.get(path, ())
+    if below:
+        raise RefusedError(f"{purpose} is refused: {', '.join(below)} is mounted below. Unmount it first", path=path)

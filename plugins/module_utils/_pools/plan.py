@@ -1,0 +1,275 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what is written down of a pool and seen of it to what is to be done. Pure, and the same for every type.
+
+The order lets a run that was killed be run again: a pool is defined before anything is made for it, noted as started
+once it is, noted as stopped once it is, and forgotten last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, PoolType, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import Define, NoteStarted, NoteStopped, Undefine
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is written down of a pool, by whoever keeps it."""
+
+    name: str
+    pool: PoolDefinition | None = None
+    """Its definition; None where there is none, and where it cannot be read."""
+    started: PoolDefinition | None = None
+    """By which definition it was started, since the last boot. Alone: the pool is transient."""
+    spoilt: str | None = None
+    """Why its definition cannot be read."""
+    others: Mapping[str, PoolDefinition] = field(default_factory=dict)
+    """The other pools."""
+
+    @property
+    def latest(self) -> PoolDefinition | None:
+        return self.pool or self.started
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the task asks for."""
+
+    name: str
+    state: str
+    pool: PoolDefinition | None = None
+    """None: the pool is named and not described."""
+    persistent: bool = True
+    build: str = "if_needed"
+    delete_contents: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class PoolPlan(Plan):
+    """A plan for one pool."""
+
+    pool: PoolDefinition | None = None
+    """As it is (then) defined; None if it is (then) not."""
+    running: bool = False
+    built: bool = False
+    restart_for: tuple[str, ...] = ()
+    """Options that take effect at its next start."""
+
+
+def definition(known: Known, wanted: Wanted, new_uuid: str) -> PoolDefinition | None:
+    """Return the definition that the pool is to have; its UUID stays once it has one.
+
+    Raises RefusedError where the pool cannot become that, NotFoundError where nobody has said what it is.
+    """
+    old, new = known.latest, wanted.pool
+    if known.spoilt and wanted.state != "absent":
+        raise RefusedError(
+            f"the definition of pool {known.name} cannot be read: {known.spoilt}. Mend it, or have it forgotten with "
+            "state: absent, which leaves the storage alone",
+            name=known.name,
+        )
+    if new is None:
+        if old is None and wanted.state != "absent":
+            raise NotFoundError(
+                f"there is no pool {known.name} on this host; give its type, source and target (or xml) to define it",
+                name=known.name,
+            )
+        return old
+    if old is not None:
+        _refuse_another(old, new)
+    uuid = new.uuid or (old.uuid if old is not None else None) or new_uuid
+    return replace(new, uuid=uuid)
+
+
+def _refuse_another(old: PoolDefinition, new: PoolDefinition) -> None:
+    for what, is_now, asked in (("type", old.type, new.type), ("UUID", old.uuid, new.uuid)):
+        if asked is not None and is_now != asked:
+            raise RefusedError(
+                f"pool {old.name} is there with {what} {is_now}, not {asked}. Remove it first (state: absent), or take "
+                "another name",
+                name=old.name,
+            )
+
+
+def plan_pool(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, new_uuid: str) -> PoolPlan:
+    """Return what brings a pool into the wanted state. Raises RefusedError, InUseError, NotFoundError."""
+    pool = definition(known, wanted, new_uuid)
+    if pool is None:
+        return plan_nothing(known)
+    live = _live(known, pool, seen, kind)
+    if wanted.state == "absent":
+        return _absent(known, wanted, seen, kind, live)
+    _refuse_shared(known, pool)
+    return _Present(known, wanted, seen, kind, pool, live).plan()
+
+
+def plan_nothing(known: Known) -> PoolPlan:
+    """Return the plan to forget a pool of which nothing can be read, or that is not there."""
+    if known.spoilt is None:
+        return PoolPlan((), {"pool": None}, {"pool": None})
+    warning = f"the definition of pool {known.name} could not be read: whatever it has started is left as it is"
+    before = {"pool": {"name": known.name, "spoilt": known.spoilt}}
+    return PoolPlan((Undefine(known.name),), before, {"pool": None}, (warning,))
+
+
+def _live(known: Known, pool: PoolDefinition, seen: Seen, kind: PoolType) -> PoolDefinition | None:
+    """Return the definition by which the pool runs; None if it does not."""
+    for one in (known.started, known.pool, pool):
+        if one is not None and kind.is_running(one, seen):
+            return one
+    return None
+
+
+def _refuse_shared(known: Known, pool: PoolDefinition) -> None:
+    """Raise RefusedError where two pools would be in one folder."""
+    path = pool.target.path
+    for name, other in known.others.items():
+        if path is not None and path == other.target.path and not path.startswith("/dev/"):
+            raise RefusedError(f"{path} is already the target of pool {name}: name another target.path", name=name)
+
+
+def _shown(
+    pool: PoolDefinition | None, running: bool, built: bool, persistent: bool, more: Mapping[str, Any]
+) -> dict[str, Any]:
+    if pool is None:
+        return {"pool": None}
+    told = {"state": "active" if running else "inactive", "built": built, "persistent": persistent}
+    return {"pool": {**pool.to_dict(), **told, **more}}
+
+
+@dataclass(frozen=True)
+class _Present:
+    """One pool on its way to being there."""
+
+    known: Known
+    wanted: Wanted
+    seen: Seen
+    kind: PoolType
+    pool: PoolDefinition
+    live: PoolDefinition | None
+
+    def plan(self) -> PoolPlan:
+        known, kind = self.known, self.kind
+        defining, changes = self._define(), self._build()
+        switching = self._switch()
+        built_now = known.latest is not None and kind.is_built(known.latest, self.seen)
+        built = kind.is_built(self.pool, self.seen) or bool(changes.steps)
+        running = self.wanted.state == "active" or (self.live is not None and self.wanted.state != "inactive")
+        later = kind.restart_for(self.live, self.pool) if running and self.live is not None else ()
+        persistent = self.wanted.persistent
+        return PoolPlan(
+            (*defining, *changes.steps, *switching),
+            _shown(known.latest, self.live is not None, built_now, known.pool is not None, changes.before),
+            _shown(self.pool, running, built, persistent, changes.after),
+            (_warn_later(self.pool.name, later),) if later else (),
+            self.pool,
+            running,
+            built,
+            later,
+        )
+
+    def _define(self) -> tuple[Step, ...]:
+        known = self.known
+        if not self.wanted.persistent:
+            if known.pool is not None:
+                raise RefusedError(
+                    f"pool {known.name} is defined, and so outlasts its being stopped. Leave persistent out, or remove "
+                    "it first (state: absent)",
+                    name=known.name,
+                )
+            return self._note_transient()
+        if known.pool == self.pool:
+            return ()
+        # What it runs by must be known to whoever stops it.
+        live = self.live
+        notes = (NoteStarted(live),) if live is not None and live not in (self.pool, known.started) else ()
+        return (*notes, Define(self.pool, "define" if known.pool is None else "redefine"))
+
+    def _note_transient(self) -> tuple[Step, ...]:
+        """Return what has the note say what is true of a pool that runs: it is all there is of it."""
+        if self.live is None or self.known.started == self.pool:
+            return ()
+        later = self.kind.restart_for(self.live, self.pool)
+        if later:
+            raise RefusedError(
+                f"pool {self.pool.name} is transient and runs with another {', '.join(later)}: stop it first "
+                "(state: absent)",
+                name=self.pool.name,
+            )
+        return (NoteStarted(self.pool),)
+
+    def _build(self) -> Changes:
+        never = self.wanted.build == "never"
+        if self.kind.is_built(self.pool, self.seen) and self.wanted.build != "overwrite":
+            return Changes() if never else self.kind.adjust(self.pool, self.seen)
+        if never:
+            return Changes()
+        steps = self.kind.build(self.pool, self.seen, self.wanted.build == "overwrite")
+        return Changes(steps) if steps else self.kind.adjust(self.pool, self.seen)
+
+    def _switch(self) -> tuple[Step, ...]:
+        known, wanted, name = self.known, self.wanted, self.pool.name
+        if wanted.state == "active" and self.live is None:
+            if wanted.build == "never" and not self.kind.is_built(self.pool, self.seen):
+                raise RefusedError(
+                    f"pool {name} is not built, and cannot be started: leave build: never out, or build it by hand",
+                    name=name,
+                )
+            return (*self.kind.start(self.pool, self.seen), NoteStarted(self.pool))
+        if wanted.state == "active":
+            return ()
+        if wanted.state == "present":
+            # A note that is no longer true would make a dir pool run once its folder is there again.
+            return (NoteStopped(name),) if self.live is None and known.started is not None else ()
+        if known.pool is None and wanted.pool is None:
+            raise RefusedError(
+                f"pool {name} is transient: stopped, it is gone. Say so (state: absent), or give its type, source and "
+                "target to have it defined",
+                name=name,
+            )
+        return stopping(known, self.seen, self.kind, self.live, wanted.force)
+
+
+def stopping(known: Known, seen: Seen, kind: PoolType, live: PoolDefinition | None, force: bool) -> tuple[Step, ...]:
+    """Return what stops a pool, if it runs. Raises InUseError."""
+    steps = kind.stop(live, seen, force) if live is not None else ()
+    noted = known.started is not None
+    return (*steps, NoteStopped(known.name)) if noted else steps
+
+
+def _absent(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, live: PoolDefinition | None) -> PoolPlan:
+    old = known.latest
+    if old is None:
+        return plan_nothing(known)
+    steps = list(stopping(known, seen, kind, live, wanted.force))
+    if wanted.delete_contents:
+        _refuse_inside(known, old)
+        steps.extend(kind.delete(old, seen))
+    if known.pool is not None or known.spoilt:
+        steps.append(Undefine(known.name))
+    before = _shown(old, live is not None, kind.is_built(old, seen), known.pool is not None, {})
+    return PoolPlan(tuple(steps), before, {"pool": None})
+
+
+def _refuse_inside(known: Known, pool: PoolDefinition) -> None:
+    """Raise RefusedError where another pool's storage would go, too."""
+    for name, other in known.others.items():
+        path, its = pool.target.path, other.target.path
+        if path is not None and its is not None and f"{its}/".startswith(f"{path}/"):
+            raise RefusedError(f"pool {name} is in {its}, and would be deleted with {path}: remove it first", name=name)
+
+
+def _warn_later(name: str, options: tuple[str, ...]) -> str:
+    return (
+        f"pool {name} runs as it was started: {', '.join(options)} will be as defined once it is stopped and started "
+        "(state: inactive, then active)"
+    )

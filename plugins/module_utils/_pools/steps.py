@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is done to a host for a pool, one class a kind of change. `_apply/pool_steps.py` carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.virt.san.plugins.module_utils._model.pool import (
+    Permissions,
+    PoolDefinition,
+    format_mode,
+)
+
+# What is written down of a pool.
+
+
+@dataclass(frozen=True)
+class Define:
+    """Write a pool's definition down, for good."""
+
+    pool: PoolDefinition
+    what: str = "define"
+    """Or "redefine"."""
+
+    def describe(self) -> str:
+        return f"{self.what} pool {self.pool.name}"
+
+
+@dataclass(frozen=True)
+class Undefine:
+    """Forget a pool's definition."""
+
+    name: str
+
+    def describe(self) -> str:
+        return f"undefine pool {self.name}"
+
+
+@dataclass(frozen=True)
+class NoteStarted:
+    """Note down, until the next boot, that a pool runs and by which definition."""
+
+    pool: PoolDefinition
+
+    def describe(self) -> str:
+        return f"note that pool {self.pool.name} runs"
+
+
+@dataclass(frozen=True)
+class NoteStopped:
+    """Strike out that note."""
+
+    name: str
+
+    def describe(self) -> str:
+        return f"note that pool {self.name} does not run"
+
+
+# Folders and what is mounted on them.
+
+
+@dataclass(frozen=True)
+class MakeFolder:
+    """Make a folder, and those above it that are missing."""
+
+    path: str
+    permissions: Permissions
+
+    def describe(self) -> str:
+        return f"make the folder {self.path} ({permissions_text(self.permissions)})"
+
+
+@dataclass(frozen=True)
+class SetPermissions:
+    """Change mode, owner and group of a folder as far as they are given."""
+
+    path: str
+    permissions: Permissions
+
+    def describe(self) -> str:
+        return f"set {permissions_text(self.permissions)} on {self.path}"
+
+
+@dataclass(frozen=True)
+class EmptyFolder:
+    """Remove all that is in a folder, and nothing that is mounted there."""
+
+    path: str
+
+    def describe(self) -> str:
+        return f"delete all that is in {self.path}"
+
+
+@dataclass(frozen=True)
+class RemoveFolder:
+    """Remove a folder that is empty, or was emptied before."""
+
+    path: str
+    if_empty: bool = False
+    """It may turn out not to be: then it stays."""
+
+    def describe(self) -> str:
+        return f"remove the folder {self.path}{', if it is empty' if self.if_empty else ''}"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """Mount a file system."""
+
+    source: str
+    point: str
+    kind: str
+    options: tuple[str, ...]
+
+    def describe(self) -> str:
+        return f"mount {self.source} on {self.point} ({self.kind}; {','.join(self.options)})"
+
+
+@dataclass(frozen=True)
+class Unmount:
+    """Unmount a file system. By force: also one in use, or one whose server does not answer."""
+
+    source: str
+    point: str
+    force: bool = False
+
+    def describe(self) -> str:
+        return f"unmount {self.point} ({self.source}){' by force' if self.force else ''}"
+
+
+def permissions_text(permissions: Permissions) -> str:
+    """Return what is asked for, in a few words."""
+    mode = None if permissions.mode is None else format_mode(permissions.mode)
+    told = {"mode": mode, "owner": permissions.owner, "group": permissions.group}
+    return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None) or "as it comes"

@@ -1,0 +1,414 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Storage pools: defined, built, started, there again after a reboot, stopped and removed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: storage_pool
+short_description: Define, build, start, stop and remove storage pools
+version_added: 0.1.0
+description:
+  - Keeps storage pools as libvirt knows them, without libvirt - the same few options for every kind of storage.
+  - A pool is defined, built if there is nothing to start yet, started, and on demand started at every boot.
+  - Types so far are V(dir), a folder of the host, and V(netfs), an export of an NFS server.
+  - The definition is kept as libvirt's storage pool XML in C(/etc/virt-san/pools), so that C(virsh pool-define) takes
+    the file as it is.
+  - What is in use is not stopped and not deleted; who uses it is named. A server that does not answer makes the task
+    fail within a deadline, or warn where an answer is not needed. It never makes it hang.
+extends_documentation_fragment:
+  - virt.san.attributes
+  - virt.san.lock
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is written. RV(steps) holds what would be done. The UUID of a pool that is yet to be defined shows as
+        V((generated\)).
+  diff_mode:
+    support: full
+    details:
+      - Shows the definition, whether the pool is built and running, and what is kept to start it at boot.
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - V(present) - the pool is defined, and built unless O(build=never). Whether it runs is left alone.
+      - V(active) - it is defined, built and runs.
+      - V(inactive) - it is defined and built, and does not run.
+      - V(absent) - it is stopped and no longer defined. What is stored in it stays, unless O(delete_contents).
+    type: str
+    choices: [present, active, inactive, absent]
+    default: present
+  name:
+    description:
+      - Name of the pool. With O(xml) it may be left out.
+      - The name alone is enough for a pool that is defined.
+    type: str
+  type:
+    description:
+      - V(dir) - a folder of the host. That such a pool runs is a note, which a reboot strikes out.
+      - V(netfs) - an NFS export, mounted with C(nodev), C(nosuid) and C(noexec). It runs as long as it is mounted,
+        whoever has mounted it.
+    type: str
+    choices: [dir, netfs]
+  uuid:
+    description:
+      - UUID of a new pool. By default a random one, which then stays.
+    type: str
+  source:
+    description:
+      - Where the storage comes from. O(type=dir) has none.
+    type: dict
+    suboptions:
+      host:
+        description:
+          - Name or address of the NFS server.
+        type: str
+      dir:
+        description:
+          - Path that it exports.
+        type: str
+      format:
+        description:
+          - V(nfs) or V(auto), which mean the same.
+        type: str
+      protocol:
+        description:
+          - Version of NFS, V(3), V(4), V(4.1) or V(4.2). By default client and server agree on one.
+        type: str
+      mount_options:
+        description:
+          - Further options of mount(8), one an entry. They come last, so that V(exec) would undo C(noexec).
+          - They take effect when the pool is started the next time.
+        type: list
+        elements: str
+        default: []
+  target:
+    description:
+      - Where the volumes are found on the host.
+    type: dict
+    suboptions:
+      path:
+        description:
+          - Folder of the pool, for O(type=netfs) the mount point. It is made if it is missing.
+        type: str
+        required: true
+      permissions:
+        description:
+          - Of the folder. What is left out is left alone; a folder that is made has V('0711') and belongs to root.
+          - With O(type=netfs) they are those of a mount point that is made. Those of what is mounted are the server's.
+        type: dict
+        suboptions:
+          mode:
+            description:
+              - Four octal digits in quotes.
+            type: str
+          owner:
+            description:
+              - Name or number of a user of the host.
+            type: str
+          group:
+            description:
+              - Name or number of a group of the host.
+            type: str
+  xml:
+    description:
+      - The pool in libvirt's storage pool XML, as C(virsh pool-dumpxml) prints it, instead of O(type), O(uuid),
+        O(source) and O(target). Sizes in it are passed over.
+      - What is not understood is refused, as are documents with a document type or entities, and those longer than
+        1 MiB.
+    type: str
+  autostart:
+    description:
+      - Whether the pool is started at boot. By default that is left as it is. Needs systemd.
+    type: bool
+  persistent:
+    description:
+      - V(false) - the pool is transient; it is not defined, and gone when it is stopped or the host reboots. Only
+        with O(state=active) and O(state=absent).
+    type: bool
+    default: true
+  build:
+    description:
+      - V(if_needed) - make what is missing to start the pool, such as its folder.
+      - V(never) - make nothing, and leave permissions as they are.
+      - V(overwrite) - for storage that something else is on. With V(dir) and V(netfs) nothing is ever overwritten,
+        and this means V(if_needed).
+    type: str
+    choices: [if_needed, never, overwrite]
+    default: if_needed
+  delete_contents:
+    description:
+      - With O(state=absent), also delete what is stored in the pool, and what was built for it.
+      - V(dir) - the folder with all that is in it. Refused if something in it is in use, if something is mounted
+        below, if another pool is in it, or if it is a part of the host, such as C(/srv).
+      - V(netfs) - only the mount point, if it is empty then. The files are the server's, and may be in use by other
+        hosts.
+    type: bool
+    default: false
+  force:
+    description:
+      - With O(state=inactive) and O(state=absent), unmount an export also if it is in use, or if its server does not
+        answer. Who has a file open keeps that file alone, and what was not written yet is lost.
+      - Without it nothing is ever unmounted lazily.
+    type: bool
+    default: false
+  timeout:
+    description:
+      - Seconds for each step that touches storage, such as mounting. A step that is not done by then has failed.
+    type: float
+    default: 60.0
+requirements:
+  - lxml (C(python3-lxml)) on the host
+  - for O(type=netfs) C(mount.nfs) on the host (C(nfs-common), C(nfs-utils))
+notes:
+  - Kept on the host - a definition in C(/etc/virt-san/pools), until the next boot a note in C(/run/virt-san/pools), and
+    for O(autostart) a unit C(virt-san-pool@NAME.service), the target C(virt-san-pools.target), and
+    C(/usr/local/lib/virt-san/virt-san-pools.pyz), the program that the units run. It consists of this module's own code
+    and is replaced when that changes. With the last definition all of it goes.
+  - Of a pool that runs, source and target may be changed. It goes on by its old definition until it is stopped, which
+    RV(restart_needed) and a warning say.
+  - A process that hangs in the kernel because a server does not answer is left behind, detached; C(ps) shows it as
+    C(san-p-...).
+seealso:
+  - module: virt.san.npiv_vport
+  - module: community.libvirt.virt_pool
+author:
+  - virt.san contributors (!UNKNOWN)
+"""
+
+EXAMPLES = r"""
+- name: A folder for images, now and at every boot
+  virt.san.storage_pool:
+    name: images
+    type: dir
+    target:
+      path: /var/lib/virt-san/images
+      permissions:
+        mode: "0711"
+    state: active
+    autostart: true
+
+- name: An export that all hosts mount
+  virt.san.storage_pool:
+    name: isos
+    type: netfs
+    source:
+      host: 10.77.1.1
+      dir: /srv/nfs
+      mount_options: [ro, vers=4.2]
+    target:
+      path: /var/lib/virt-san/isos
+    state: active
+    autostart: true
+
+- name: Take over a pool of libvirt's
+  virt.san.storage_pool:
+    xml: "{{ lookup('ansible.builtin.file', 'images.xml') }}"
+
+- name: Stop it; fails, naming the users, if something is open on it
+  virt.san.storage_pool:
+    name: isos
+    state: inactive
+
+- name: The server is gone for good
+  virt.san.storage_pool:
+    name: isos
+    state: absent
+    force: true
+
+- name: Remove a pool with all that is in it
+  virt.san.storage_pool:
+    name: images
+    state: absent
+    delete_contents: true
+"""
+
+RETURN = r"""
+pool:
+  description: The pool as it is (in check mode, would be). V(null) if it is not defined and does not run.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      sample: isos
+    uuid:
+      description: Its UUID.
+      type: str
+      sample: 5b1c1f7e-1d25-4d0c-9a52-2b0d6f6f4a11
+    type:
+      description: Its type.
+      type: str
+      sample: netfs
+    state:
+      description: V(active) or V(inactive), as seen on the host.
+      type: str
+      sample: active
+    built:
+      description: Whether there is something that can be started.
+      type: bool
+    persistent:
+      description: Whether it is defined, and so outlasts its being stopped.
+      type: bool
+    autostart:
+      description: Whether it is started at boot.
+      type: bool
+    source:
+      description: Where the storage comes from, as far as it is set.
+      type: dict
+      sample: {"hosts": [{"name": "10.77.1.1"}], "directory": "/srv/nfs"}
+    target:
+      description: Where the volumes are found.
+      type: dict
+      sample: {"path": "/var/lib/virt-san/isos"}
+    folder:
+      description: Permissions of the folder, where they are changed. C(mode) is octal, C(owner) and C(group) numbers.
+      type: dict
+    capacity:
+      description: Bytes of its file system. V(null) if it does not run, or if its server does not answer.
+      type: int
+    allocation:
+      description: Bytes in use there.
+      type: int
+    available:
+      description: Bytes that are free.
+      type: int
+restart_needed:
+  description: Options that take effect when the pool is stopped and started again.
+  returned: success
+  type: list
+  elements: str
+  sample: [source.mount_options]
+steps:
+  description: What was done (in check mode, what would be), one line each.
+  returned: success
+  type: list
+  elements: str
+  sample: [define pool isos, make the folder /var/lib/virt-san/isos (mode 0711)]
+holders:
+  description: Who uses the pool.
+  returned: when the task fails because of them
+  type: list
+  elements: str
+  sample: [guest db01 (pid 4711)]
+completed:
+  description: The steps that were done before the one that failed.
+  returned: when a step failed
+  type: list
+  elements: str
+error:
+  description:
+    - Kind of failure - V(InputError), V(NotFoundError), V(InUseError), V(RefusedError), V(UnavailableError),
+      V(ApplyError) (a step failed), V(LockedError).
+  returned: on failure
+  type: str
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.virt.san.plugins.module_utils._apply.pool import ensure
+from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
+from ansible_collections.virt.san.plugins.module_utils._argspec import LOCK_TIMEOUT, parsed
+from ansible_collections.virt.san.plugins.module_utils._argspec_pool import POOL, described, require_one_description
+from ansible_collections.virt.san.plugins.module_utils._boot.pack_pools import packed
+from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_change
+from ansible_collections.virt.san.plugins.module_utils._errors import InputError
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.options import parse_deadline
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, parse_pool_name
+from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
+from ansible_collections.virt.san.plugins.module_utils._xml.pool import parse_pool
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "active", "inactive", "absent"], "default": "present"},
+            **POOL,
+            "autostart": {"type": "bool"},
+            "persistent": {"type": "bool", "default": True},
+            "build": {"type": "str", "choices": ["if_needed", "never", "overwrite"], "default": "if_needed"},
+            "delete_contents": {"type": "bool", "default": False},
+            "force": {"type": "bool", "default": False},
+            "timeout": {"type": "float", "default": 60.0},
+            **LOCK_TIMEOUT,
+        },
+        supports_check_mode=True,
+        required_one_of=[("name", "xml")],
+        mutually_exclusive=[("xml", "type"), ("xml", "uuid"), ("xml", "source"), ("xml", "target")],
+    )
+    run_change(module, bring_about)
+
+
+def bring_about(host: Host, options: Mapping[str, Any], check_mode: bool) -> Outcome:
+    wanted = wanted_of(options)
+    timeout = parsed("timeout", parse_deadline, options["timeout"])
+    report = ensure(host, NativeKeeper(host, packed), wanted, options["autostart"], timeout, check_mode)
+    return Outcome(report.changed, report.facts, report.before, report.after, report.warnings)
+
+
+def wanted_of(options: Mapping[str, Any]) -> Wanted:
+    state, persistent = options["state"], options["persistent"]
+    refuse_nonsense(options)
+    pool = pool_of(options)
+    return Wanted(
+        name=parsed("name", parse_pool_name, options["name"]) if pool is None else pool.name,
+        state=state,
+        pool=pool,
+        persistent=persistent,
+        build=options["build"],
+        delete_contents=options["delete_contents"],
+        force=options["force"],
+    )
+
+
+def refuse_nonsense(options: Mapping[str, Any]) -> None:
+    """Raise InputError for options that contradict each other."""
+    state = options["state"]
+    if options["delete_contents"] and state != "absent":
+        raise InputError(f"delete_contents: goes with state absent, not with {state}", option="delete_contents")
+    if not options["persistent"]:
+        if state not in ("active", "absent"):
+            raise InputError(
+                f"persistent: a transient pool is active or absent; stopped it is gone, and cannot be {state}",
+                option="persistent",
+            )
+        if options["autostart"]:
+            raise InputError("autostart: a transient pool is gone at the next boot", option="autostart")
+    require_one_description(options)
+
+
+def pool_of(options: Mapping[str, Any]) -> PoolDefinition | None:
+    """Return the pool that is described; None if it is only named. Raises InputError, UnavailableError (no lxml)."""
+    name = options["name"]
+    if options["xml"] is not None:
+        pool: PoolDefinition | None = parsed("xml", parse_pool, options["xml"])
+        if pool is not None and name is not None and pool.name != name:
+            raise InputError(f"name: the pool in xml is called {pool.name}, not {name}", option="name")
+    else:
+        pool = described(options, parsed("name", parse_pool_name, name))
+    if pool is not None:
+        check(pool)
+    return pool
+
+
+def check(pool: PoolDefinition) -> None:
+    """Raise InputError for what the pool's type lacks or cannot do anything with."""
+    try:
+        pool_type(pool.type).check(pool)
+    except ValueError as wrong:
+        raise InputError(str(wrong)) from wrong
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pools on a machine of files: what check mode says is what is done, and servers that do not answer."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_look
+from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
+from ansible_collections.virt.san.plugins.module_utils._errors import (
+    ApplyError,
+    InUseError,
+    RefusedError,
+    UnavailableError,
+)
+from ansible_collections.virt.san.plugins.module_utils._host import folders
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.pool import GENERATED, Target
+from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
+from ansible_collections.virt.san.plugins.module_utils._xml.pool import parse_pool
+from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
+from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
+
+pytest.importorskip("lxml")
+
+POOLS = {"images": IMAGES, "isos": ISOS}
+UNIT = "virt-san-pool@isos.service"
+BOOT_FILES = [
+    "etc/systemd/system/virt-san-pool@.service",
+    "etc/systemd/system/virt-san-pools.target",
+    "usr/local/lib/virt-san/virt-san-pools.pyz",
+]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> PoolMachine:
+    return PoolMachine(tmp_path)
+
+
+def run(
+    machine: PoolMachine,
+    name: str,
+    state: str,
+    check_mode: bool = False,
+    autostart: bool | None = None,
+    described: bool = True,
+    **more: Any,
+) -> pool.Report:
+    wanted = Wanted(name, state, more.pop("pool", POOLS[name]) if described else None, **more)
+    keeper = NativeKeeper(machine, lambda: b"program")
+    return pool.ensure(machine, keeper, wanted, autostart, 10, check_mode)
+
+
+def without_uuid(told: Any) -> Any:
+    if isinstance(told, dict):
+        return {key: without_uuid(value) for key, value in told.items() if key != "uuid"}
+    return told
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_planned_done_and_done_again(machine: PoolMachine, name: str) -> None:
+    for state in ("present", "active", "inactive", "active", "absent"):
+        before = machine.files(), machine.mounted()
+        planned = run(machine, name, state, check_mode=True)
+        assert (machine.files(), machine.mounted()) == before, "check mode wrote something"
+        done = run(machine, name, state)
+        assert planned.changed, state
+        assert (planned.changed, planned.facts["steps"]) == (done.changed, done.facts["steps"])
+        assert without_uuid(planned.before) == without_uuid(done.before)
+        assert without_uuid(planned.after) == without_uuid(done.after)
+        again = run(machine, name, state)
+        assert (again.changed, again.facts["steps"]) == (False, [])
+        assert again.facts["pool"] == done.facts["pool"]
+    assert machine.files() == {}
+    assert not any((machine.top / folder).exists() for folder in ("etc/virt-san", "run/virt-san"))
+
+
+def test_what_is_returned(machine: PoolMachine) -> None:
+    assert run(machine, "isos", "active", check_mode=True).facts["pool"]["uuid"] == GENERATED
+    told = run(machine, "isos", "active").facts["pool"]
+    written = parse_pool(machine.files()["etc/virt-san/pools/isos.xml"])
+    assert written == replace(ISOS, uuid=told["uuid"])
+    assert machine.files()["run/virt-san/pools/isos.xml"] == machine.files()["etc/virt-san/pools/isos.xml"]
+    assert (told["state"], told["built"], told["persistent"], told["autostart"]) == ("active", True, True, False)
+    assert told["capacity"] == told["allocation"] + told["available"] > 0
+    assert run(machine, "isos", "inactive").facts["pool"]["capacity"] is None
+
+
+def test_transient(machine: PoolMachine) -> None:
+    run(machine, "isos", "active", persistent=False)
+    assert list(machine.files()) == ["run/virt-san/pools/isos.xml"]
+    assert not run(machine, "isos", "active", persistent=False).changed
+    assert run(machine, "isos", "absent", described=False).changed
+    assert (machine.files(), machine.mounted()) == ({}, [])
+
+
+# At boot
+
+
+def test_started_at_boot(machine: PoolMachine) -> None:
+    planned = run(machine, "isos", "present", check_mode=True, autostart=True)
+    assert machine.files() == {}
+    done = run(machine, "isos", "present", autostart=True)
+    assert without_uuid(planned.after) == without_uuid(done.after)
+    assert (planned.facts["steps"], done.facts["pool"]["autostart"]) == (done.facts["steps"], True)
+    assert [name for name in machine.files() if name in BOOT_FILES] == BOOT_FILES
+    assert machine.systemd.calls == [f"enable {UNIT}"]
+    assert machine.systemd.active == {}, "started at boot, not now"
+    for autostart in (True, None):
+        again = run(machine, "isos", "present", autostart=autostart)
+        assert (again.changed, again.facts["pool"]["autostart"]) == (False, True)
+    off = run(machine, "isos", "present", autostart=False)
+    assert (off.changed, off.facts["pool"]["autostart"]) == (True, False)
+    assert list(machine.files()) == ["etc/virt-san/pools/isos.xml"]
+
+
+def test_of_two_the_other_starts_at_boot(machine: PoolMachine) -> None:
+    run(machine, "isos", "present", autostart=True)
+    run(machine, "images", "present", autostart=True)
+    run(machine, "isos", "absent")
+    assert [name for name in machine.files() if name in BOOT_FILES] == BOOT_FILES
+    run(machine, "images", "absent")
+    assert machine.files() == {}
+
+
+def test_vhbas_keep_the_target(machine: PoolMachine) -> None:
+    vhba = machine.top / "etc/systemd/system/virt-san-vhba@.service"
+    run(machine, "isos", "present", autostart=True)
+    vhba.write_text("[Service]\n")
+    run(machine, "isos", "absent")
+    assert sorted(path.name for path in vhba.parent.glob("virt-san*")) == ["virt-san-pools.target", vhba.name]
+
+
+def test_a_newer_program_replaces_the_old_one(machine: PoolMachine) -> None:
+    run(machine, "isos", "present", autostart=True)
+    wanted = Wanted("isos", "present")
+    report = pool.ensure(machine, NativeKeeper(machine, lambda: b"newer"), wanted, None, 10, check_mode=False)
+    assert report.changed
+    assert report.facts["steps"] == [
+        "write /usr/local/lib/virt-san/virt-san-pools.pyz (program that starts pools at boot)"
+    ]
+
+
+def test_the_boot_that_is_still_trying_is_stopped_first(machine: PoolMachine) -> None:
+    run(machine, "isos", "active", autostart=True)
+    machine.systemd.active[UNIT] = "active"
+    machine.systemd.at_work.add(UNIT)
+    assert run(machine, "isos", "inactive").facts["steps"][0] == f"stop {UNIT}"
+    assert machine.systemd.at_work == set()
+
+
+def test_without_systemd(machine: PoolMachine) -> None:
+    (machine.top / "run/systemd/system").rmdir()
+    assert run(machine, "isos", "active").changed
+    with pytest.raises(UnavailableError, match="leave autostart out"):
+        run(machine, "isos", "active", autostart=True)
+    assert run(machine, "isos", "absent").changed
+
+
+# What goes wrong
+
+
+def test_in_use(machine: PoolMachine) -> None:
+    run(machine, "isos", "active")
+    machine.put_process(12, "dd", "/isos/a")
+    with pytest.raises(InUseError, match=r"dd \(pid 12\)"):
+        run(machine, "isos", "inactive")
+    assert len(machine.mounted()) == 1
+    machine.answer("umount", code=32, stderr="umount: /isos: target is busy.")
+    done = run(machine, "isos", "inactive", force=True)
+    assert (done.changed, machine.mounted()) == (True, [])
+    assert done.warnings == ("/isos is taken away from dd (pid 12)",)
+
+
+def test_in_use_the_moment_it_is_stopped(machine: PoolMachine) -> None:
+    run(machine, "isos", "active")
+    machine.answer("umount", code=32, stderr="umount: /isos: target is busy.")
+    with pytest.raises(ApplyError, match="something that does not show") as caught:
+        run(machine, "isos", "inactive")
+    assert caught.value.details["cause"] == "InUseError"
+
+
+def test_a_server_that_says_no(machine: PoolMachine) -> None:
+    machine.answer("mount", code=32, stderr="mount.nfs: access denied by server while mounting nas:/srv/isos")
+    with pytest.raises(ApplyError, match="access denied by server") as caught:
+        run(machine, "isos", "active")
+    assert caught.value.details["completed"] == ["define pool isos", "make the folder /isos (mode 0711)"]
+    machine.answer("mount")
+    assert run(machine, "isos", "active").changed
+
+
+@pytest.mark.parametrize("command", ["mount", "umount"])
+def test_a_server_that_hangs(machine: PoolMachine, command: str) -> None:
+    if command == "umount":
+        run(machine, "isos", "active")
+    machine.answer(command, hangs=True)
+    wanted = Wanted("isos", "active" if command == "mount" else "inactive", ISOS)
+    began = time.monotonic()
+    with pytest.raises(ApplyError, match="no answer within 1 s"):
+        pool.ensure(machine, NativeKeeper(machine), wanted, None, 1, check_mode=False)
+    assert time.monotonic() - began < 20
+
+
+def test_a_server_that_is_gone(machine: PoolMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is mounted is mounted. It can be stopped, too; what needs an answer is refused."""
+    run(machine, "isos", "active")
+    look_at = folders.look_at
+
+    def hangs(host: Host, path: str) -> folders.Entry | None:
+        if machine.mounted() and path.startswith("/isos"):
+            time.sleep(60)
+        return look_at(host, path)
+
+    monkeypatch.setattr(pool_look, "DEADLINE", 0.5)
+    monkeypatch.setattr(folders, "look_at", hangs)
+    told = run(machine, "isos", "active")
+    assert (told.changed, told.facts["pool"]["state"], told.facts["pool"]["capacity"]) == (False, "active", None)
+    assert "no answer within 0.5 s" in told.warnings[0]
+    with pytest.raises(RefusedError, match="no answer"):
+        run(machine, "images", "present", pool=replace(IMAGES, target=Target("/isos/images")))
+    stopped = run(machine, "isos", "inactive")
+    assert (stopped.changed, stopped.facts["pool"]["state"]) == (True, "inactive")
+
+
+def test_spoilt_on_disk(machine: PoolMachine) -> None:
+    run(machine, "isos", "active")
+    (machine.top / "etc/virt-san/pools/isos.xml").write_text("<pool")
+    with pytest.raises(RefusedError, match=r"isos\.xml: not XML"):
+        run(machine, "isos", "active")
+    assert run(machine, "images", "active").changed, "other pools go on"
+    assert run(machine, "isos", "absent").changed
+    assert (machine.mounted(), [name for name in machine.files() if "isos" in name]) == ([], [])
+
+
+def test_a_file_about_another_pool(machine: PoolMachine) -> None:
+    run(machine, "isos", "present")
+    os.rename(machine.top / "etc/virt-san/pools/isos.xml", machine.top / "etc/virt-san/pools/images.xml")
+    with pytest.raises(RefusedError, match="is about another pool, isos"):
+        run(machine, "images", "present")
+
+
+def test_a_definition_that_does_not_work(machine: PoolMachine) -> None:
+    run(machine, "isos", "present")
+    path = machine.top / "etc/virt-san/pools/isos.xml"
+    path.write_text(path.read_text().replace("/isos</path>", "/dev/isos</path>"))
+    with pytest.raises(RefusedError, match="defined in a way that does not work"):
+        run(machine, "isos", "active", described=False)
+
+
+def test_something_undoes_it(machine: PoolMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "set_permissions", lambda *_args: None)
+    (machine.top / "images").mkdir(mode=0o700)
+    with pytest.raises(ApplyError, match="still to do: set mode 0711 on /images"):
+        run(machine, "images", "present")
+
+
+def test_all_that_is_in_a_folder(machine: PoolMachine) -> None:
+    run(machine, "images", "active")
+    (machine.top / "images/a/b").mkdir(parents=True)
+    (machine.top / "images/vm.qcow2").touch()
+    planned = run(machine, "images", "absent", check_mode=True, delete_contents=True)
+    done = run(machine, "images", "absent", delete_contents=True)
+    assert planned.facts["steps"] == done.facts["steps"]
+    assert not (machine.top / "images").exists()
+
+
+# Killed between any two steps
+
+
+@pytest.fixture(params=range(9))
+def killed_after(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    perform, left = pool.perform, [request.param]
+
+    def killed(*args: Any) -> None:
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        perform(*args)
+
+    monkeypatch.setattr(pool, "perform", killed)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_killed_and_run_again(machine: PoolMachine, killed_after: pytest.MonkeyPatch, name: str) -> None:
+    try:
+        run(machine, name, "active", autostart=True)
+    except KeyboardInterrupt:
+        pass
+    killed_after.undo()
+    run(machine, name, "active", autostart=True)
+    assert run(machine, name, "active", autostart=True).facts["steps"] == []
+    run(machine, name, "absent", delete_contents=True)
+    assert (machine.files(), machine.mounted(), (machine.top / name).exists()) == ({}, [], False)
+
+
+def test_the_interpreter_of_the_next_boot(machine: PoolMachine) -> None:
+    (machine.top / "usr/bin").mkdir(parents=True)
+    (machine.top / "usr/bin/python3").symlink_to(sys.executable)
+    run(machine, "isos", "present", autostart=True)
+    line = "ExecStart=/usr/bin/python3 -I /usr/local/lib/virt-san/virt-san-pools.pyz start %I"
+    assert line in machine.files()[BOOT_FILES[0]].splitlines()

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A boot that starts pools: at once, when a server comes late, and never for the price of another pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.virt.san.plugins.module_utils._apply import pool
+from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
+from ansible_collections.virt.san.plugins.module_utils._boot import pools, pools_main
+from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
+from ansible_collections.virt.san.plugins.module_utils._host import systemd
+from ansible_collections.virt.san.plugins.module_utils._host.host import Clock
+from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lock
+from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
+from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
+from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
+
+pytest.importorskip("lxml")
+
+Event = Callable[[], object]
+NO = "mount.nfs: Connection refused"
+
+
+class Boot:
+    """A machine that boots, and whose time passes when somebody sleeps."""
+
+    def __init__(self, root: Path) -> None:
+        self.host = PoolMachine(root)
+        self.now = 0.0
+        self.events: list[tuple[float, Event]] = []
+        self.said: list[str] = []
+        self.told: list[tuple[float, str]] = []
+        for one in (IMAGES, ISOS):
+            keeper = NativeKeeper(self.host, lambda: b"program")
+            pool.ensure(self.host, keeper, Wanted(one.name, "present", one), True, 10, check_mode=False)
+
+    def at(self, seconds: float, event: Event) -> None:
+        self.events.append((seconds, event))
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+        while self.events and self.events[0][0] <= self.now:
+            self.events.pop(0)[1]()
+        assert self.now < 7200, f"waits for ever: {self.said}"
+
+    def run(self, name: str) -> None:
+        self.host.clock = Clock(lambda: self.now, self._sleep)
+        pools.bring_up(self.host, name, self.said.append, lambda status: self.told.append((self.now, status)))
+
+
+@pytest.fixture
+def boot(tmp_path: Path) -> Boot:
+    return Boot(tmp_path)
+
+
+def test_at_once(boot: Boot) -> None:
+    boot.run("isos")
+    boot.run("images")
+    assert len(boot.host.mounted()) == 1
+    assert boot.told == [(0.0, "done"), (0.0, "done")]
+    assert boot.said[0].startswith("pool isos started: mount nas:/srv/isos on /isos")
+    boot.run("isos")
+    assert boot.said[-1] == "pool isos runs already: done"
+    assert "etc/virt-san/pools/isos.xml" in boot.host.files()
+
+
+def test_a_server_that_comes_late(boot: Boot) -> None:
+    """The boot goes on after the first attempt."""
+    boot.host.answer("mount", code=32, stderr=NO)
+    boot.at(100, lambda: boot.host.answer("mount"))
+    boot.run("isos")
+    assert len(boot.host.mounted()) == 1
+    assert [status.partition(":")[0] for _when, status in boot.told] == ["waiting", "done"]
+    assert (boot.told[0][0], boot.told[1][0]) == (0.0, 120.0)
+    assert len(boot.said) == 2, "the same reason is said once"
+    assert "Connection refused" in boot.said[0]
+    assert "The boot goes on after 0 s of waiting; it is tried again every 30 s" in boot.said[0]
+
+
+def test_a_folder_that_is_not_there_yet(boot: Boot) -> None:
+    """It may be on a file system that is not mounted yet: it is not made."""
+    (boot.host.top / "images").rmdir()
+    boot.at(40, (boot.host.top / "images").mkdir)
+    boot.run("images")
+    assert "is not built" in boot.said[0]
+    assert boot.said[1].startswith("pool images started")
+
+
+def test_no_longer_wanted(boot: Boot) -> None:
+    boot.host.answer("mount", code=32, stderr=NO)
+    boot.at(10, (boot.host.top / "etc/virt-san/pools/isos.xml").unlink)
+    boot.run("isos")
+    assert boot.said[-1] == "pool isos has no definition (any more): nothing to do"
+    assert boot.now < 12, "noticed at once"
+
+
+def test_another_run_has_the_host(boot: Boot) -> None:
+    with host_lock(boot.host, "virt.san.storage_pool", 0):
+        boot.at(80, (boot.host.top / "etc/virt-san/pools/isos.xml").unlink)
+        boot.run("isos")
+    assert "virt.san.storage_pool" in boot.said[0]
+
+
+def test_spoilt(boot: Boot) -> None:
+    (boot.host.top / "etc/virt-san/pools/isos.xml").write_text("<pool")
+    with pytest.raises(RefusedError, match="cannot be read"):
+        boot.run("isos")
+    boot.run("images")
+    assert boot.said[-1].startswith("pool images started")
+
+
+# The program
+
+
+def test_the_program(boot: Boot, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[tuple[bool, str]] = []
+    monkeypatch.setattr(systemd, "tell", lambda ready, status: told.append((ready, status)))
+    assert pools_main.run(boot.host, ["status"]) == 3
+    assert pools_main.run(boot.host, ["start", "isos"]) == 0
+    assert pools_main.run(boot.host, ["start", "images"]) == 0
+    assert pools_main.run(boot.host, ["status"]) == 0
+    assert told == [(True, "done")] * 2
+    out = capsys.readouterr().out.splitlines()
+    assert out[:2] == ["pool images: inactive", "pool isos: inactive"]
+    assert out[-2:] == ["pool images: active", "pool isos: active"]
+
+
+def test_what_fails_is_said_with_its_level(
+    boot: Boot, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (boot.host.top / "etc/virt-san/pools/isos.xml").write_text("<pool")
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    assert pools_main.run(boot.host, ["start", "isos"]) == 1
+    assert pools_main.run(boot.host, ["start", "../isos"]) == 1
+    assert all(line.startswith("<3>") for line in capsys.readouterr().out.splitlines())
+    assert pools_main.run(boot.host, ["status"]) == 3
+
+
+@pytest.mark.parametrize("words", [[], ["start"], ["start", "a", "b"], ["status", "all"], ["--help"]])
+def test_misused(boot: Boot, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert pools_main.run(boot.host, words) == 2
+    assert "usage: virt-san-pools.pyz start NAME" in capsys.readouterr().err

@@ -1,0 +1,415 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Any pool, in any state, to any other: what is planned works, settles, and takes nothing from anybody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.virt.san.plugins.module_utils._errors import (
+    InUseError,
+    NotFoundError,
+    RefusedError,
+    SanError,
+)
+from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition, Source, Target
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Folder, Mounted
+from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, Wanted
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
+    Define,
+    EmptyFolder,
+    Mount,
+    NoteStarted,
+    RemoveFolder,
+    SetPermissions,
+    Unmount,
+)
+from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS, NEW, World
+
+POOLS = (IMAGES, ISOS)
+OLD = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
+
+
+def fresh(pool: PoolDefinition) -> World:
+    return World(Known(pool.name))
+
+
+def brought(pool: PoolDefinition, *states: str, **more: Any) -> World:
+    """Return a world in which a pool went through these states."""
+    now = fresh(pool)
+    for state in states:
+        now = now.after(now.plan(Wanted(pool.name, state, pool, **more)).steps)
+    return now
+
+
+def lines(world: World, wanted: Wanted) -> list[str]:
+    return world.plan(wanted).describe()
+
+
+@pytest.mark.parametrize("pool", POOLS, ids=lambda pool: pool.type)
+def test_from_nothing_to_nothing(pool: PoolDefinition) -> None:
+    now = fresh(pool)
+    for state, running in (
+        ("present", False),
+        ("active", True),
+        ("inactive", False),
+        ("active", True),
+        ("absent", False),
+    ):
+        plan = now.plan(Wanted(pool.name, state, pool))
+        assert plan.changed, state
+        assert plan.running is running
+        now = now.after(plan.steps)
+        again = now.plan(Wanted(pool.name, state, pool))
+        assert (again.steps, again.changed, again.before) == ((), False, plan.after)
+    assert now.known == Known(pool.name)
+    assert (now.mounts, list(now.folders)) == ({}, [pool.target.path]), "what is stored stays"
+
+
+def test_what_is_done_for_an_export() -> None:
+    assert lines(fresh(ISOS), Wanted("isos", "active", ISOS)) == [
+        "define pool isos",
+        "make the folder /isos (mode 0711)",
+        "mount nas:/srv/isos on /isos (nfs; nodev,nosuid,noexec)",
+        "note that pool isos runs",
+    ]
+    assert lines(brought(ISOS, "active"), Wanted("isos", "absent", delete_contents=True)) == [
+        "unmount /isos (nas:/srv/isos)",
+        "note that pool isos does not run",
+        "remove the folder /isos, if it is empty",
+        "undefine pool isos",
+    ]
+
+
+@pytest.mark.parametrize("pool", POOLS, ids=lambda pool: pool.type)
+def test_a_transient_pool(pool: PoolDefinition) -> None:
+    now = brought(pool, "active", persistent=False)
+    assert (now.known.pool, now.known.started) == (None, replace(pool, uuid=NEW))
+    assert now.plan(Wanted(pool.name, "active", pool, persistent=False)).steps == ()
+    with pytest.raises(RefusedError, match="transient: stopped, it is gone"):
+        now.plan(Wanted(pool.name, "inactive"))
+    gone = now.after(now.plan(Wanted(pool.name, "absent")).steps)
+    assert (gone.known, gone.mounts) == (Known(pool.name), {})
+
+
+def test_a_transient_pool_becomes_one_to_stay() -> None:
+    now = brought(ISOS, "active", persistent=False)
+    plan = now.plan(Wanted("isos", "present", ISOS))
+    assert plan.describe() == ["define pool isos"]
+    with pytest.raises(RefusedError, match="outlasts its being stopped"):
+        now.after(plan.steps).plan(Wanted("isos", "active", ISOS, persistent=False))
+
+
+def test_by_name_alone() -> None:
+    now = brought(ISOS, "present")
+    assert now.plan(Wanted("isos", "active")).running
+    with pytest.raises(NotFoundError, match="there is no pool isos"):
+        fresh(ISOS).plan(Wanted("isos", "active"))
+    assert not fresh(ISOS).plan(Wanted("isos", "absent")).changed
+
+
+def test_the_uuid_stays() -> None:
+    now = brought(replace(ISOS, uuid=OLD), "present")
+    assert now.plan(Wanted("isos", "present", ISOS)).steps == ()
+    with pytest.raises(RefusedError, match=f"with UUID {OLD}, not {NEW}"):
+        now.plan(Wanted("isos", "present", replace(ISOS, uuid=NEW)))
+    with pytest.raises(RefusedError, match="with type netfs, not dir"):
+        now.plan(Wanted("isos", "present", replace(IMAGES, name="isos")))
+
+
+def test_changed_while_it_runs() -> None:
+    """It goes on as it was started, also in what stops it; and that it does is said each time."""
+    now = brought(ISOS, "active")
+    other = replace(ISOS, source=replace(ISOS.source, directory="/srv/other"), target=Target("/other"))
+    plan = now.plan(Wanted("isos", "active", other))
+    assert plan.describe() == ["redefine pool isos", "make the folder /other (mode 0711)"]
+    assert plan.restart_for == ("source", "target.path")
+    assert "stopped and started again" not in plan.warnings[0]
+    assert "source, target.path will be as defined" in plan.warnings[0]
+    now = now.after(plan.steps)
+    again = now.plan(Wanted("isos", "active", other))
+    assert (again.changed, again.restart_for) == (False, plan.restart_for)
+    now = now.after(now.plan(Wanted("isos", "inactive", other)).steps)
+    assert now.mounts == {}
+    now = now.after(now.plan(Wanted("isos", "active", other)).steps)
+    assert now.mounts["/other"].source == "nas:/srv/other"
+    assert now.plan(Wanted("isos", "active", other)).restart_for == ()
+
+
+def test_changed_while_somebody_else_has_mounted_it() -> None:
+    """Nobody has noted by what it runs: that is done before its definition is another one."""
+    now = replace(brought(ISOS, "present"), mounts={"/isos": Mounted("nas:/srv/isos", "nfs4")})
+    other = replace(ISOS, source=replace(ISOS.source, mount_options=("ro",)))
+    plan = now.plan(Wanted("isos", "present", other))
+    assert isinstance(plan.steps[0], NoteStarted)
+    assert plan.restart_for == ("source.mount_options",)
+
+
+def test_permissions_are_set_on_the_spot() -> None:
+    now = brought(IMAGES, "active")
+    wider = replace(IMAGES, target=Target("/images", Permissions(0o755)))
+    plan = now.plan(Wanted("images", "present", wider))
+    assert [type(step) for step in plan.steps] == [Define, SetPermissions]
+    assert (plan.before["pool"]["folder"]["mode"], plan.after["pool"]["folder"]["mode"]) == ("0711", "0755")
+    drifted = replace(now, folders={"/images": Folder(mode=0o777)})
+    assert drifted.plan(Wanted("images", "active")).changed
+    assert not drifted.plan(Wanted("images", "active", build="never")).changed
+
+
+def test_never_built() -> None:
+    plan = fresh(ISOS).plan(Wanted("isos", "present", ISOS, build="never"))
+    assert plan.describe() == ["define pool isos"]
+    with pytest.raises(RefusedError, match="is not built"):
+        fresh(ISOS).plan(Wanted("isos", "active", ISOS, build="never"))
+
+
+def test_something_else_is_there() -> None:
+    with pytest.raises(RefusedError, match="is no folder"):
+        replace(fresh(IMAGES), folders={"/images": Folder("file")}).plan(Wanted("images", "present", IMAGES))
+    foreign = replace(fresh(ISOS), mounts={"/isos": Mounted("elsewhere:/x", "nfs4")})
+    with pytest.raises(RefusedError, match="elsewhere:/x is mounted on /isos already"):
+        foreign.plan(Wanted("isos", "active", ISOS))
+    assert not foreign.plan(Wanted("isos", "inactive", ISOS)).running, "and it is left alone"
+
+
+def test_in_use() -> None:
+    now = replace(brought(ISOS, "active"), users={"/isos": ("guest db01 (pid 12)",)})
+    for state in ("inactive", "absent"):
+        with pytest.raises(InUseError, match=r"in use by guest db01 \(pid 12\)") as caught:
+            now.plan(Wanted("isos", state))
+        assert caught.value.details["holders"] == ["guest db01 (pid 12)"]
+    steps = now.plan(Wanted("isos", "inactive", force=True)).steps
+    assert [step.force for step in steps if isinstance(step, Unmount)] == [True]
+
+
+def test_contents_are_deleted_on_demand_alone() -> None:
+    full = replace(brought(IMAGES, "active"), folders={"/images": Folder(mode=0o711, empty=False)})
+    assert not any(isinstance(step, RemoveFolder) for step in full.plan(Wanted("images", "absent")).steps)
+    steps = full.plan(Wanted("images", "absent", delete_contents=True)).steps
+    assert [type(step) for step in steps if isinstance(step, (EmptyFolder, RemoveFolder))] == [
+        EmptyFolder,
+        RemoveFolder,
+    ]
+    assert full.after(steps).folders == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"users": {"/images": ("dd (pid 3)",)}}, "in use by dd"),
+        ({"folders": {"/images": Folder(link=True)}}, "is a link"),
+        ({"silent": {"/images": "no answer"}}, "no answer"),
+    ],
+)
+def test_contents_that_are_not_deleted(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(SanError, match=says):
+        replace(brought(IMAGES, "active"), **change).plan(Wanted("images", "absent", delete_contents=True))
+
+
+def test_a_part_of_the_host_is_not_deleted() -> None:
+    pool = replace(IMAGES, target=Target("/srv"))
+    now = replace(brought(pool, "active"), folders={"/srv": Folder(empty=False)})
+    with pytest.raises(RefusedError, match="a part of the host"):
+        now.plan(Wanted("images", "absent", delete_contents=True))
+
+
+def test_other_pools() -> None:
+    inside = replace(IMAGES, name="inner", target=Target("/images/inner"))
+    same = replace(IMAGES, name="twin")
+    now = brought(IMAGES, "present")
+    with pytest.raises(RefusedError, match="already the target of pool twin"):
+        replace(now, known=replace(now.known, others={"twin": same})).plan(Wanted("images", "present", IMAGES))
+    beside = replace(now, known=replace(now.known, others={"inner": inside}))
+    with pytest.raises(RefusedError, match="pool inner is in /images/inner"):
+        beside.plan(Wanted("images", "absent", delete_contents=True))
+    assert beside.plan(Wanted("images", "absent")).changed
+
+
+def test_a_definition_that_cannot_be_read() -> None:
+    now = World(Known("isos", spoilt="not XML"))
+    for pool in (None, ISOS):
+        with pytest.raises(RefusedError, match="cannot be read: not XML"):
+            now.plan(Wanted("isos", "active", pool))
+    plan = now.plan(Wanted("isos", "absent"))
+    assert (plan.describe(), len(plan.warnings)) == (["undefine pool isos"], 1)
+    running = World(
+        Known("isos", started=replace(ISOS, uuid=NEW), spoilt="not XML"),
+        {},
+        {"/isos": Mounted("nas:/srv/isos", "nfs4")},
+    )
+    assert running.plan(Wanted("isos", "absent")).describe()[0] == "unmount /isos (nas:/srv/isos)"
+
+
+def test_after_a_reboot_a_note_is_gone() -> None:
+    now = brought(IMAGES, "active")
+    rebooted = replace(now, known=replace(now.known, started=None))
+    assert not rebooted.plan(Wanted("images", "present")).running
+    assert rebooted.plan(Wanted("images", "active")).describe() == ["note that pool images runs"]
+
+
+def test_unmounted_behind_our_back() -> None:
+    now = replace(brought(ISOS, "active"), mounts={})
+    plan = now.plan(Wanted("isos", "active"))
+    assert [type(step) for step in plan.steps] == [Mount, NoteStarted]
+    stopped = now.plan(Wanted("isos", "inactive"))
+    assert (stopped.changed, now.after(stopped.steps).known.started) == (False, None)
+
+
+# Whatever there is, whatever is asked
+
+
+PATHS = ("/isos", "/images", "/other")
+
+
+@st.composite
+def definitions(draw: st.DrawFn, base: PoolDefinition) -> PoolDefinition:
+    target = Target(draw(st.sampled_from(PATHS)), Permissions(draw(st.sampled_from([None, 0o711, 0o755]))))
+    source = base.source
+    if base.type == "netfs":
+        options = draw(st.sampled_from([(), ("ro",)]))
+        source = replace(source, directory=draw(st.sampled_from(["/srv/isos", "/srv/more"])), mount_options=options)
+    return replace(base, source=source, target=target)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[World, PoolDefinition]:
+    base = draw(st.sampled_from(POOLS))
+    one = st.none() | definitions(base).map(lambda pool: replace(pool, uuid=OLD))
+    known = Known(base.name, draw(one), draw(one), draw(st.sampled_from([None, None, None, "not XML"])))
+    if known.spoilt:
+        known = replace(known, pool=None)
+    folder = st.builds(
+        Folder,
+        st.sampled_from(["folder"] * 4 + ["file"]),
+        st.booleans(),
+        st.sampled_from([0o711, 0o700]),
+        empty=st.booleans(),
+    )
+    mounted = st.sampled_from(["nas:/srv/isos", "nas:/srv/more", "nas:/x"]).map(lambda source: Mounted(source, "nfs4"))
+    mounts = draw(st.dictionaries(st.sampled_from(PATHS), mounted))
+    folders = {
+        **draw(st.dictionaries(st.sampled_from(PATHS), folder)),
+        **{path: Folder(empty=False) for path in mounts},
+    }
+    users = draw(st.dictionaries(st.sampled_from(PATHS), st.just(("guest (pid 1)",))))
+    return World(known, folders, mounts, users), base
+
+
+WANTED = st.builds(
+    dict,
+    state=st.sampled_from(["present", "active", "inactive", "absent"]),
+    build=st.sampled_from(["if_needed", "never", "overwrite"]),
+    delete_contents=st.booleans(),
+    force=st.booleans(),
+)
+
+
+@given(worlds(), WANTED, st.data())
+def test_every_plan_settles(given_: tuple[World, PoolDefinition], how: dict[str, Any], data: st.DataObject) -> None:
+    world, base = given_
+    pool = data.draw(st.none() | definitions(base))
+    persistent = how["state"] not in ("active", "absent") or data.draw(st.booleans())
+    wanted = Wanted(
+        base.name,
+        pool=pool,
+        persistent=persistent,
+        **{**how, "delete_contents": how["state"] == "absent" and how["delete_contents"]},
+    )
+    try:
+        plan = world.plan(wanted)
+    except SanError:
+        return
+    after = world.after(plan.steps)
+    again = after.plan(wanted)
+    assert again.steps == ()
+    assert (again.before["pool"] is None) == (plan.after["pool"] is None)
+    if again.before["pool"] and plan.after["pool"]:
+        for key in ("state", "built", "persistent", "uuid", "source", "target"):
+            assert again.before["pool"][key] == plan.after["pool"][key], key
+
+
+@given(worlds(), WANTED, st.data())
+def test_nobody_loses_what_he_uses(
+    given_: tuple[World, PoolDefinition], how: dict[str, Any], data: st.DataObject
+) -> None:
+    world, base = given_
+    wanted = Wanted(base.name, pool=data.draw(st.none() | definitions(base)), **{**how, "force": False})
+    try:
+        steps = world.plan(wanted).steps
+    except SanError:
+        return
+    for step in steps:
+        if isinstance(step, (Unmount, EmptyFolder)):
+            place = step.point if isinstance(step, Unmount) else step.path
+            assert place not in world.users
+        if isinstance(step, (EmptyFolder, RemoveFolder)):
+            assert wanted.state == "absent"
+            assert wanted.delete_contents
+        if isinstance(step, EmptyFolder):
+            assert base.type == "dir", "the files of an export are the server's"
+
+
+@given(worlds(), WANTED, st.data(), st.integers(0, 4))
+def test_killed_anywhere_and_run_again(
+    given_: tuple[World, PoolDefinition], how: dict[str, Any], data: st.DataObject, done: int
+) -> None:
+    world, base = given_
+    wanted = Wanted(base.name, pool=data.draw(definitions(base)), **{**how, "delete_contents": False})
+    try:
+        plan = world.plan(wanted)
+    except SanError:
+        return
+    midway = world.after(plan.steps[:done])
+    end = midway.after(midway.plan(wanted).steps)
+    straight = world.after(plan.steps)
+    assert (end.folders, end.mounts, end.known.pool) == (straight.folders, straight.mounts, straight.known.pool)
+
+
+SOURCES = [
+    (IMAGES, replace(IMAGES, source=Source(directory="/srv")), "source.dir: a pool of type dir has none"),
+    (
+        IMAGES,
+        replace(IMAGES, source=Source(mount_options=("ro",))),
+        "source.mount_options: a pool of type dir has none",
+    ),
+    (IMAGES, replace(IMAGES, target=Target()), "target.path: a pool of type dir needs"),
+    (IMAGES, replace(IMAGES, target=Target("/dev/disk")), "no place for a pool"),
+    (ISOS, replace(ISOS, source=Source(directory="/srv")), "source.host: a pool of type netfs needs one server"),
+    (ISOS, replace(ISOS, source=Source(ISOS.source.hosts * 2, directory="/srv")), "needs one server"),
+    (ISOS, replace(ISOS, source=Source(ISOS.source.hosts)), "source.dir: a pool of type netfs needs"),
+    (ISOS, replace(ISOS, source=replace(ISOS.source, format="cifs")), "cifs cannot be mounted yet"),
+    (ISOS, replace(ISOS, source=replace(ISOS.source, protocol_version="5")), "not a version of NFS"),
+    (ISOS, replace(ISOS, source=replace(ISOS.source, name="vg0")), "source.name: a pool of type netfs has none"),
+]
+
+
+@pytest.mark.parametrize(("good", "bad", "says"), SOURCES)
+def test_what_a_type_takes(good: PoolDefinition, bad: PoolDefinition, says: str) -> None:
+    from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
+
+    pool_type(good.type).check(good)
+    with pytest.raises(ValueError, match=says):
+        pool_type(bad.type).check(bad)
+
+
+@pytest.mark.parametrize(
+    ("server", "mounted", "same"),
+    [
+        ("nas", "nas:/srv/isos", True),
+        ("nas", "nas:/srv/isos/", True),
+        ("nas", "nas:/srv", False),
+        ("nas", "nas2:/srv/isos", False),
+        ("nas", "/dev/sdb", False),
+        ("fe80::1", "[fe80::1]:/srv/isos", True),
+    ],
+)
+def test_whose_export_is_mounted(server: str, mounted: str, same: bool) -> None:
+    source = replace(ISOS.source, hosts=(replace(ISOS.source.hosts[0], name=server),))
+    now = replace(brought(replace(ISOS, source=source), "present"), mounts={"/isos": Mounted(mounted, "nfs4")})
+    assert now.plan(Wanted("isos", "present")).running is same

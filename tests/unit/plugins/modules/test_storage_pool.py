@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""storage_pool on a machine of files: options in, results out, every wrong option a clear error."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.virt.san.plugins.module_utils._entry import Outcome
+from ansible_collections.virt.san.plugins.module_utils._errors import InputError, NotFoundError, RefusedError
+from ansible_collections.virt.san.plugins.modules import storage_pool
+from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
+
+pytest.importorskip("lxml")
+
+DEFAULTS = {
+    "state": "present",
+    "name": None,
+    "type": None,
+    "uuid": None,
+    "source": None,
+    "target": None,
+    "xml": None,
+    "autostart": None,
+    "persistent": True,
+    "build": "if_needed",
+    "delete_contents": False,
+    "force": False,
+    "timeout": 10.0,
+}
+SOURCE = {"host": "10.77.1.1", "dir": "/srv/nfs/", "format": None, "protocol": None, "mount_options": []}
+TARGET = {"path": "/isos", "permissions": None}
+ISOS: dict[str, Any] = {"name": "isos", "type": "netfs", "source": SOURCE, "target": TARGET}
+IMAGES: dict[str, Any] = {
+    "name": "images",
+    "type": "dir",
+    "target": {"path": "/images", "permissions": {"mode": "0750", "owner": None, "group": None}},
+}
+XML = "<pool type='dir'><name>images</name><capacity unit='bytes'>1</capacity><target><path>/images</path></target></pool>"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> PoolMachine:
+    return PoolMachine(tmp_path)
+
+
+def run(machine: PoolMachine, check_mode: bool = False, **options: Any) -> Outcome:
+    return storage_pool.bring_about(machine, {**DEFAULTS, **options}, check_mode)
+
+
+def test_an_export(machine: PoolMachine) -> None:
+    source = {**SOURCE, "protocol": "4.2", "mount_options": ["ro"]}
+    done = run(machine, **{**ISOS, "source": source}, state="active")
+    assert done.changed
+    assert machine.calls() == ["mount -t nfs -o nodev,nosuid,noexec,nfsvers=4.2,ro -- 10.77.1.1:/srv/nfs /isos"]
+    assert done.facts["pool"]["source"] == {
+        "hosts": [{"name": "10.77.1.1"}],
+        "directory": "/srv/nfs",
+        "protocol_version": "4.2",
+        "mount_options": ["ro"],
+    }
+    assert not run(machine, name="isos", state="active").changed
+
+
+def test_a_folder(machine: PoolMachine) -> None:
+    assert run(machine, **IMAGES, state="active", autostart=True).facts["pool"]["autostart"] is True
+    assert (machine.top / "images").stat().st_mode & 0o7777 == 0o750
+    assert os.path.getsize(machine.top / "usr/local/lib/virt-san/virt-san-pools.pyz") > 50_000
+    assert run(machine, name="images", state="absent", delete_contents=True).facts["pool"] is None
+    assert machine.files() == {}
+
+
+def test_by_xml(machine: PoolMachine) -> None:
+    done = run(machine, xml=XML)
+    assert (done.changed, done.facts["pool"]["name"]) == (True, "images")
+    assert not run(machine, xml=XML, name="images").changed
+    told = (machine.top / "etc/virt-san/pools/images.xml").read_text()
+    assert "capacity" not in told
+    assert not run(machine, xml=told).changed
+    with pytest.raises(RefusedError, match="with type dir, not netfs"):
+        run(machine, **{**ISOS, "name": "images"})
+
+
+def test_owner_by_name(machine: PoolMachine) -> None:
+    named = {"path": "/images", "permissions": {"mode": None, "owner": "root", "group": "0"}}
+    done = run(machine, **{**IMAGES, "target": named}, check_mode=True)
+    assert done.facts["pool"]["target"]["permissions"] == {"owner": 0, "group": 0}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"name": "../etc"}, "name: '../etc' is no name"),
+        ({**IMAGES, "xml": None, "target": {"path": "images", "permissions": None}}, "target.path: 'images'"),
+        ({**IMAGES, "target": None}, "target.path: a pool of type dir needs"),
+        ({**IMAGES, "source": SOURCE}, "source.host: a pool of type dir has none"),
+        ({**ISOS, "source": None}, "source.host: a pool of type netfs needs one server"),
+        ({**ISOS, "source": {**SOURCE, "host": "nas:/x"}}, "source.host: 'nas:/x' is neither"),
+        ({**ISOS, "source": {**SOURCE, "mount_options": ["rw,hard"]}}, "source.mount_options"),
+        ({**ISOS, "uuid": "x"}, "uuid: 'x' is not a UUID"),
+        ({**ISOS, "type": None}, "source: give the type too"),
+        ({**IMAGES, "target": {"path": "/a", "permissions": {"mode": "711"}}}, "target.permissions.mode"),
+        ({**IMAGES, "target": {"path": "/a", "permissions": {"owner": "no-such-user"}}}, "has no user 'no-such-user'"),
+        ({"xml": XML, "name": "other"}, "the pool in xml is called images, not other"),
+        ({"xml": "<pool"}, "xml: not XML"),
+        ({"xml": "<pool type='iscsi'><name>a</name></pool>"}, "type iscsi cannot be kept yet"),
+        ({**IMAGES, "persistent": False}, "persistent: a transient pool is active or absent"),
+        ({**IMAGES, "persistent": False, "state": "active", "autostart": True}, "autostart: a transient pool"),
+        ({**IMAGES, "delete_contents": True}, "delete_contents: goes with state absent"),
+        ({**IMAGES, "timeout": 0.0}, "timeout: 0 seconds"),
+    ],
+)
+def test_options_that_cannot_be(machine: PoolMachine, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says.replace(".", r"\.")):
+        run(machine, **options)
+    assert machine.files() == {}
+
+
+def test_nobody_has_said_what_it_is(machine: PoolMachine) -> None:
+    with pytest.raises(NotFoundError, match="there is no pool isos"):
+        run(machine, name="isos", state="active")

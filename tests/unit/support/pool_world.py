@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host reduced to what types of pools see of it, on which plans are carried out by the book."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.virt.san.plugins.module_utils._model.pool import (
+    Permissions,
+    PoolDefinition,
+    Source,
+    SourceHost,
+    Target,
+)
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+from ansible_collections.virt.san.plugins.module_utils._pools import steps as doing
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Folder, Mounted, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, PoolPlan, Wanted, plan_pool
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
+
+NEW = "5b1c1f7e-1d25-4d0c-9a52-2b0d6f6f4a11"
+IMAGES = PoolDefinition("images", "dir", target=Target("/images", Permissions(0o711)))
+ISOS = PoolDefinition(
+    "isos", "netfs", Source((SourceHost("nas"),), directory="/srv/isos", format="nfs"), Target("/isos")
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """What is written down of a pool, and what is on the host."""
+
+    known: Known
+    folders: dict[str, Folder] = field(default_factory=dict)
+    mounts: dict[str, Mounted] = field(default_factory=dict)
+    users: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    silent: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> Seen:
+        folders = {path: folder for path, folder in self.folders.items() if path not in self.silent}
+        return Seen(folders, self.mounts, {}, self.users, {}, self.silent, noted=self.known.started is not None)
+
+    def plan(self, wanted: Wanted) -> PoolPlan:
+        one = wanted.pool or self.known.latest
+        return plan_pool(self.known, wanted, self.seen, pool_type(one.type if one else "dir"), NEW)
+
+    def after(self, steps: tuple[Step, ...]) -> World:
+        """Return the world after the steps; an order that cannot work is a failed test."""
+        now = self
+        for step in steps:
+            now = now._noted(step) or now._done(step)
+        return now
+
+    def _noted(self, step: Step) -> World | None:
+        known = self.known
+        if isinstance(step, doing.Define):
+            return replace(self, known=replace(known, pool=step.pool, spoilt=None))
+        if isinstance(step, doing.Undefine):
+            return replace(self, known=replace(known, pool=None, started=None, spoilt=None))
+        if isinstance(step, doing.NoteStarted):
+            return replace(self, known=replace(known, started=step.pool))
+        if isinstance(step, doing.NoteStopped):
+            return replace(self, known=replace(known, started=None))
+        return None
+
+    def _done(self, step: Step) -> World:
+        folders, mounts = dict(self.folders), dict(self.mounts)
+        if isinstance(step, doing.MakeFolder):
+            assert step.path not in folders
+            assert step.permissions.mode is not None
+            folders[step.path] = Folder(mode=step.permissions.mode)
+        elif isinstance(step, doing.SetPermissions):
+            mode = step.permissions.mode
+            folders[step.path] = replace(folders[step.path], mode=folders[step.path].mode if mode is None else mode)
+        elif isinstance(step, doing.EmptyFolder):
+            folders[step.path] = replace(folders[step.path], empty=True)
+        elif isinstance(step, doing.RemoveFolder):
+            assert step.path not in mounts
+            assert folders[step.path].empty or step.if_empty
+            if folders[step.path].empty:
+                del folders[step.path]
+        elif isinstance(step, doing.Mount):
+            assert step.point in folders
+            assert step.point not in mounts
+            mounts[step.point] = Mounted(step.source, "nfs4", ",".join(step.options))
+        elif isinstance(step, doing.Unmount):
+            assert step.force or not self.users.get(step.point)
+            del mounts[step.point]
+        else:
+            raise AssertionError(step)
+        return replace(self, folders=folders, mounts=mounts)
