@@ -39,6 +39,7 @@ def look(host: Host, needs: Needs, noted: bool, with_users: bool) -> Seen:
         below=_below(table, needs.mounts),
         users=busy.users_of(host, needs.users, os.getpid()) if with_users else {},
         space={path: Space(*room) for path, room in spaces.items() if room is not None},
+        leads_to={path: told["real"] for path, told in found.items() if told["real"] != path},
         silent=silent,
         noted=noted,
     )
@@ -58,7 +59,11 @@ def _look_at(host: Host, path: str) -> dict[str, Any] | str:
 def _at(host: Host, path: str) -> dict[str, Any]:
     """Return what is at a path as JSON holds it."""
     entry, room = folders.look_at(host, path), folders.read_room(host, path)
-    return {"folder": None if entry is None else entry._asdict(), "space": None if room is None else list(room)}
+    return {
+        "folder": None if entry is None else entry._asdict(),
+        "space": None if room is None else list(room),
+        "real": folders.real_path(host, path),
+    }
 
 
 def _below(table: list[mount.TableEntry], paths: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -15,11 +15,10 @@ from ansible_collections.virt.san.plugins.module_utils._host.host import GONE, H
 
 
 class Entry(NamedTuple):
-    """What is at a path."""
+    """What is at a path, links followed."""
 
     kind: str
-    """folder, file or other; of a link, what it leads to."""
-    link: bool
+    """folder, file or other."""
     mode: int
     owner: int
     group: int
@@ -37,18 +36,23 @@ def look_at(host: Host, path: str) -> Entry | None:
     """Return what is at a path; None for nothing. Raises OSError."""
     place = host.path(path)
     try:
-        link = stat.S_ISLNK(os.lstat(place).st_mode)
         found = os.stat(place)
         if not stat.S_ISDIR(found.st_mode):
             kind = "file" if stat.S_ISREG(found.st_mode) else "other"
-            return Entry(kind, link, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, empty=False)
+            return Entry(kind, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, empty=False)
         with os.scandir(place) as entries:
             empty = next(entries, None) is None
-        return Entry("folder", link, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, empty)
+        return Entry("folder", stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, empty)
     except OSError as error:
         if error.errno in GONE:
             return None
         raise
+
+
+def real_path(host: Host, path: str) -> str:
+    """Return a path without links, as far as there is something. Raises OSError."""
+    real = os.path.realpath(host.path(path))
+    return real[len(os.path.realpath(host.root)) :] if host.root else real
 
 
 def read_room(host: Host, path: str) -> Room | None:

@@ -45,12 +45,10 @@ def _joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Folder:
-    """What is at a path."""
+    """What is at a path, links followed."""
 
     kind: str = "folder"
-    """folder, file or other; of a link, what it leads to."""
-    link: bool = False
-    """The path is itself a link."""
+    """folder, file or other."""
     mode: int = 0o755
     owner: int = 0
     group: int = 0
@@ -79,6 +77,8 @@ class Seen:
     users: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By path: "guest vm1 (pid 12)"."""
     space: Mapping[str, Space] = field(default_factory=dict)
+    leads_to: Mapping[str, str] = field(default_factory=dict)
+    """Paths that are links, or below one: where they lead. Mounts and users are known by that name."""
     silent: Mapping[str, str] = field(default_factory=dict)
     """Paths that gave no answer, with why: nothing is known of them."""
     noted: bool = False

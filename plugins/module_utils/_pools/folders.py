@@ -66,6 +66,12 @@ def require_answer(seen: Seen, path: str) -> None:
         raise RefusedError(f"{path}: {seen.silent[path]}", path=path)
 
 
+def refuse_link(seen: Seen, path: str) -> None:
+    """Raise RefusedError where a path is a link or below one: what is mounted or used there goes by another name."""
+    if path in seen.leads_to:
+        raise RefusedError(f"{path} leads to {seen.leads_to[path]} by a link: name that as target.path", path=path)
+
+
 def is_folder(seen: Seen, path: str) -> bool:
     found = seen.folders.get(path)
     return found is not None and found.kind == "folder"
@@ -119,12 +125,9 @@ def delete(seen: Seen, path: str) -> tuple[Step, ...]:
         return ()
     if path in SYSTEM:
         raise RefusedError(f"{path} is a part of the host, and is not deleted for the sake of a pool", path=path)
-    if found.link or found.kind != "folder":
-        raise RefusedError(
-            f"{path} is {'a link' if found.link else 'no folder'}: what would be deleted lies elsewhere. Delete that "
-            "by hand",
-            path=path,
-        )
+    refuse_link(seen, path)
+    if found.kind != "folder":
+        raise RefusedError(f"{path} is no folder: delete by hand what is there", path=path)
     refuse_mounts_below(seen, path, f"deleting {path}")
     refuse_users(seen, path, f"deleting {path}")
     empty = () if found.empty else (EmptyFolder(path),)

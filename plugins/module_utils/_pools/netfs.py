@@ -68,6 +68,7 @@ class NetfsPool:
 
     def start(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
         path = folders.check_target(pool)
+        folders.refuse_link(seen, path)
         found = seen.mounts.get(path)
         if found is not None:
             raise RefusedError(

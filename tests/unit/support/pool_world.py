@@ -36,11 +36,13 @@ class World:
     mounts: dict[str, Mounted] = field(default_factory=dict)
     users: dict[str, tuple[str, ...]] = field(default_factory=dict)
     silent: dict[str, str] = field(default_factory=dict)
+    leads_to: dict[str, str] = field(default_factory=dict)
 
     @property
     def seen(self) -> Seen:
         folders = {path: folder for path, folder in self.folders.items() if path not in self.silent}
-        return Seen(folders, self.mounts, {}, self.users, {}, self.silent, noted=self.known.started is not None)
+        noted = self.known.started is not None
+        return Seen(folders, self.mounts, {}, self.users, {}, self.leads_to, self.silent, noted)
 
     def plan(self, wanted: Wanted) -> PoolPlan:
         one = wanted.pool or self.known.latest

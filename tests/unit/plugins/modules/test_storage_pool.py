@@ -41,7 +41,13 @@ IMAGES: dict[str, Any] = {
     "type": "dir",
     "target": {"path": "/images", "permissions": {"mode": "0750", "owner": None, "group": None}},
 }
-XML = "<pool type='dir'><name>images</name><capacity unit='bytes'>1</capacity><target><path>/images</path></target></pool>"
+XML = """\
+<pool type='dir'>
+  <name>images</name>
+  <capacity unit='bytes'>1</capacity>
+  <target><path>/images</path></target>
+</pool>
+"""
 
 
 @pytest.fixture

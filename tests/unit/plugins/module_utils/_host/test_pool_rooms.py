@@ -59,11 +59,13 @@ class TestFolders:
         (tmp_path / "link").symlink_to("a")
         found = folders.look_at(machine, "/a")
         assert found is not None
-        assert (found.kind, found.link, found.mode, found.empty) == ("folder", False, 0o750, False)
-        for path, kind, link in (("/a/b", "folder", False), ("/file", "file", False), ("/link", "folder", True)):
+        assert (found.kind, found.mode, found.empty) == ("folder", 0o750, False)
+        for path, kind, real in (("/a/b", "folder", "/a/b"), ("/file", "file", "/file"), ("/link/b", "folder", "/a/b")):
             found = folders.look_at(machine, path)
             assert found is not None
-            assert (found.kind, found.link) == (kind, link)
+            assert (found.kind, folders.real_path(machine, path)) == (kind, real)
+        assert folders.real_path(machine, "/link/new/x") == "/a/new/x"
+        assert folders.real_path(Host(), "/proc/self/cwd") == os.getcwd()
         assert folders.look_at(machine, "/none") is folders.look_at(machine, "/file/below") is None
 
     def test_room(self, machine: PoolMachine) -> None:

@@ -203,7 +203,7 @@ def test_contents_are_deleted_on_demand_alone() -> None:
     ("change", "says"),
     [
         ({"users": {"/images": ("dd (pid 3)",)}}, "in use by dd"),
-        ({"folders": {"/images": Folder(link=True)}}, "is a link"),
+        ({"leads_to": {"/images": "/srv"}}, "leads to /srv by a link"),
         ({"silent": {"/images": "no answer"}}, "no answer"),
     ],
 )
@@ -287,7 +287,6 @@ def worlds(draw: st.DrawFn) -> tuple[World, PoolDefinition]:
     folder = st.builds(
         Folder,
         st.sampled_from(["folder"] * 4 + ["file"]),
-        st.booleans(),
         st.sampled_from([0o711, 0o700]),
         empty=st.booleans(),
     )
@@ -413,3 +412,9 @@ def test_whose_export_is_mounted(server: str, mounted: str, same: bool) -> None:
     source = replace(ISOS.source, hosts=(replace(ISOS.source.hosts[0], name=server),))
     now = replace(brought(replace(ISOS, source=source), "present"), mounts={"/isos": Mounted(mounted, "nfs4")})
     assert now.plan(Wanted("isos", "present")).running is same
+
+
+def test_a_mount_point_that_leads_elsewhere() -> None:
+    """The kernel would call the mount by another name, and nobody would find it again."""
+    with pytest.raises(RefusedError, match="/isos leads to /srv/isos by a link"):
+        replace(fresh(ISOS), leads_to={"/isos": "/srv/isos"}).plan(Wanted("isos", "active", ISOS))
