@@ -117,9 +117,9 @@ def plan(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None,
 
 
 def _type_of(pool: PoolDefinition, known: Known) -> PoolType:
-    """Return the pool's type. Raises RefusedError where somebody has written what the type cannot do with."""
-    kind = pool_type(pool.type)
+    """Return the pool's type. Raises RefusedError where somebody has written what cannot be worked with."""
     try:
+        kind = pool_type(pool.type)
         for one in filter(None, (known.pool, known.started)):
             kind.check(one)
     except ValueError as wrong:

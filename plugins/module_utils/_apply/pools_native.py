@@ -30,12 +30,10 @@ from ansible_collections.virt.san.plugins.module_utils._xml.pool_text import poo
 WANTS = f"{UNITS}/multi-user.target.wants"
 
 
-def defined(host: Host) -> tuple[str, ...]:
-    """Return the names of all pools that are defined."""
+def defined(host: Host, folder: str = files.DEFINITIONS) -> tuple[str, ...]:
+    """Return the names of all pools that are defined (or noted as started)."""
     return tuple(
-        name[: -len(".xml")]
-        for name in host.entries(files.DEFINITIONS)
-        if name.endswith(".xml") and not name.startswith(".")
+        name[: -len(".xml")] for name in host.entries(folder) if name.endswith(".xml") and not name.startswith(".")
     )
 
 
@@ -49,15 +47,20 @@ class NativeKeeper:
     def look(self, name: str) -> Known:
         pool, spoilt = self._read(files.definition_path(name), name)
         started, lost = self._read(files.started_path(name), name)
-        others = {other: self._read(files.definition_path(other), other)[0] for other in defined(self.host)}
         return Known(
             name=name,
             pool=pool,
             started=started,
             # Of a pool that has a definition the note is only about how it was started.
             spoilt=spoilt or (lost if pool is None else None),
-            others={other: one for other, one in others.items() if one is not None and other != name},
+            others=self._others(name),
         )
+
+    def _others(self, name: str) -> dict[str, PoolDefinition]:
+        """Return the other pools, transient ones too. One that cannot be read is in nobody's way."""
+        running = {one: self._read(files.started_path(one), one)[0] for one in defined(self.host, files.STARTED)}
+        kept = {one: self._read(files.definition_path(one), one)[0] for one in defined(self.host)}
+        return {one: pool for one, pool in {**running, **kept}.items() if pool is not None and one != name}
 
     def _read(self, path: str, name: str) -> tuple[PoolDefinition | None, str | None]:
         """Return a definition; or why there is one that cannot be read."""

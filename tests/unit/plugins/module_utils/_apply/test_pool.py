@@ -261,6 +261,20 @@ def test_a_definition_that_does_not_work(machine: PoolMachine) -> None:
         run(machine, "isos", "active", described=False)
 
 
+def test_a_type_that_nobody_has_written_yet(machine: PoolMachine) -> None:
+    run(machine, "isos", "present")
+    path = machine.top / "etc/virt-san/pools/isos.xml"
+    path.write_text("<pool type='iscsi'><name>isos</name></pool>")
+    with pytest.raises(RefusedError, match="type iscsi cannot be kept yet"):
+        run(machine, "isos", "present", described=False)
+
+
+def test_the_folder_of_a_transient_pool(machine: PoolMachine) -> None:
+    run(machine, "isos", "active", persistent=False)
+    with pytest.raises(RefusedError, match="already the target of pool isos"):
+        run(machine, "images", "present", pool=replace(IMAGES, target=Target("/isos")))
+
+
 def test_something_undoes_it(machine: PoolMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "set_permissions", lambda *_args: None)
     (machine.top / "images").mkdir(mode=0o700)
