@@ -160,6 +160,7 @@ options:
   timeout:
     description:
       - Seconds for each step that touches storage, such as mounting. A step that is not done by then has failed.
+      - Another run that is about the same pool, such as the boot's attempt to start it, is waited for as long.
     type: float
     default: 60.0
 requirements:

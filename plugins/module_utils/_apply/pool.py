@@ -16,7 +16,9 @@ from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lock
 from ansible_collections.virt.san.plugins.module_utils._model.pool import GENERATED, PoolDefinition, Space
+from ansible_collections.virt.san.plugins.module_utils._model.pool_boot import lock_path
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, PoolType, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import (
@@ -68,11 +70,22 @@ def ensure(
 ) -> Report:
     """Bring a pool into a state. `timeout`: seconds for each step that touches storage.
 
-    Raises NotFoundError, RefusedError, InUseError and UnavailableError before the first write, ApplyError after.
+    Another run that is about the same pool is waited for, as long; the boot does not hold the host's lock.
+
+    Raises NotFoundError, RefusedError, InUseError, UnavailableError and LockedError before the first write,
+    ApplyError after.
     """
-    new_uuid = GENERATED if check_mode else str(uuid.uuid4())
+    if check_mode:
+        planned = plan(host, keeper, wanted, autostart, GENERATED)
+        return _report(keeper, wanted, planned, planned.after, planned)
+    with host_lock(host, f"pool {wanted.name}", timeout, lock_path(wanted.name)):
+        return _ensure(host, keeper, wanted, autostart, timeout)
+
+
+def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None, timeout: float) -> Report:
+    new_uuid = str(uuid.uuid4())
     planned = plan(host, keeper, wanted, autostart, new_uuid)
-    if check_mode or not planned.steps:
+    if not planned.steps:
         return _report(keeper, wanted, planned, planned.after, planned)
     carry_out(planned.steps, lambda step: perform(host, keeper, step, timeout))
     # What was to be overwritten is: that is not to be done twice.

@@ -134,14 +134,17 @@ class NativeKeeper:
         elif isinstance(step, steps.NoteStarted):
             host.write_file(files.started_path(step.pool.name), pool_text(step.pool))
         elif isinstance(step, steps.NoteStopped):
-            self._forget(files.started_path(step.name), files.STARTED_FOLDERS)
+            self._strike_out(step.name)
         elif isinstance(step, steps.Undefine):
-            self._forget(files.definition_path(step.name), files.FOLDERS)
-            self._forget(files.started_path(step.name), files.STARTED_FOLDERS)
+            host.remove_file(files.definition_path(step.name))
+            keeping.remove_folders(host, files.FOLDERS)
+            self._strike_out(step.name)
         else:
             return False
         return True
 
-    def _forget(self, path: str, folders: tuple[str, ...]) -> None:
-        self.host.remove_file(path)
-        keeping.remove_folders(self.host, folders)
+    def _strike_out(self, name: str) -> None:
+        self.host.remove_file(files.started_path(name))
+        # Not what is half written there: the boot may be about to note that another pool has started.
+        for folder in files.STARTED_FOLDERS:
+            self.host.remove_folder(folder)

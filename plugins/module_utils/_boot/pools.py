@@ -4,7 +4,8 @@
 """Start one storage pool, now or as soon as it can be.
 
 The boot waits for a pool as long as there is reason to think that it comes in seconds: libvirt and its guests shall
-find it. After that the boot goes on, and so do the attempts. A pool that cannot start stops no other.
+find it. After that the boot goes on, and so do the attempts. A pool that cannot start stops no other: each has a
+process of its own, which holds no lock but that of its pool.
 """
 
 from __future__ import annotations
@@ -15,19 +16,12 @@ from ansible_collections.virt.san.plugins.module_utils._apply import pool
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lock
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.pool_boot import definition_path
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 
-BOOT_WAIT = 20.0
-"""Seconds for each step of the first attempt: the boot waits for it."""
-
-STEP_WAIT = 60.0
-"""Seconds for each step of later attempts."""
-
-LOCK_WAIT = 60.0
-"""Seconds to wait for others that change the host, as the pools before this one in the queue."""
+STEP_WAIT = 20.0
+"""Seconds for each step of an attempt: the boot waits for the first one, and a task about the pool for any."""
 
 RETRY = 30.0
 """Seconds between two attempts."""
@@ -50,7 +44,7 @@ def bring_up(host: Host, name: str, say: Say, ready: Say) -> None:
         if before is None:
             say(f"pool {name} has no definition (any more): nothing to do")
             return ready("done")
-        why = attempt(host, name, say, BOOT_WAIT if last is None else STEP_WAIT)
+        why = attempt(host, name, say)
         if why is None:
             return ready("done")
         if why != last:
@@ -61,7 +55,7 @@ def bring_up(host: Host, name: str, say: Say, ready: Say) -> None:
         _pause(host, name, before)
 
 
-def attempt(host: Host, name: str, say: Say, timeout: float) -> str | None:
+def attempt(host: Host, name: str, say: Say) -> str | None:
     """Start a pool if it does not run; return why it does not, or None. Raises RefusedError."""
     keeper = NativeKeeper(host)
     spoilt = keeper.look(name).spoilt
@@ -70,8 +64,7 @@ def attempt(host: Host, name: str, say: Say, timeout: float) -> str | None:
     # A folder that is missing may be on a file system that is not mounted yet: nothing is built at boot.
     wanted = Wanted(name, "active", build="never")
     try:
-        with host_lock(host, f"virt-san-pool {name}", LOCK_WAIT):
-            report = pool.ensure(host, keeper, wanted, None, timeout, check_mode=False)
+        report = pool.ensure(host, keeper, wanted, None, STEP_WAIT, check_mode=False)
     except SanError as error:
         return error.message
     say(f"pool {name} {'started' if report.changed else 'runs already'}: {'; '.join(report.facts['steps']) or 'done'}")

@@ -19,18 +19,18 @@ LOCK = "/run/virt-san.lock"
 
 
 @contextmanager
-def host_lock(host: Host, who: str, timeout: float) -> Iterator[None]:
-    """Hold the host's lock; wait at most `timeout` seconds for whoever has it.
+def host_lock(host: Host, who: str, timeout: float, path: str = LOCK) -> Iterator[None]:
+    """Hold the host's lock, or that of a part of it at `path`; wait at most `timeout` seconds for whoever has it.
 
     The kernel drops the lock with its holder, so that a killed run never blocks the next one.
     Raises LockedError that names the holder.
     """
-    fd = os.open(host.path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(host.path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not wait_until(host, lambda: _try_lock(fd), bool, timeout):
             holder = _holder(fd)
             raise LockedError(
-                f"another run holds {LOCK} on this host: {holder}; waited {timeout:g} s. "
+                f"another run holds {path} on this host: {holder}; waited {timeout:g} s. "
                 "Wait for it or end it, then run again",
                 holder=holder,
             )

@@ -53,6 +53,11 @@ def started_path(name: str) -> str:
     return f"{STARTED}/{name}.xml"
 
 
+def lock_path(name: str) -> str:
+    """Return the lock of one pool: what takes long for one is no reason for others to wait."""
+    return f"/run/virt-san-pool-{name}.lock"
+
+
 def unit_name(name: str) -> str:
     """Return the unit that starts a pool at boot."""
     return f"{UNIT}{escaped(name)}.service"

@@ -62,7 +62,7 @@ class PoolMachine(Host):
         return {
             str(path.relative_to(self.top)): "" if path.suffix == ".pyz" else path.read_text()
             for path in ours
-            if "virt-san" in str(path) and path.name != "virt-san.lock"
+            if "virt-san" in str(path) and path.suffix != ".lock"
         }
 
     # What the machine does

@@ -17,6 +17,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import RefusedErr
 from ansible_collections.virt.san.plugins.module_utils._host import systemd
 from ansible_collections.virt.san.plugins.module_utils._host.host import Clock
 from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lock
+from ansible_collections.virt.san.plugins.module_utils._model.pool_boot import lock_path
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
@@ -100,11 +101,19 @@ def test_no_longer_wanted(boot: Boot) -> None:
     assert boot.now < 12, "noticed at once"
 
 
-def test_another_run_has_the_host(boot: Boot) -> None:
-    with host_lock(boot.host, "virt.san.storage_pool", 0):
+def test_another_run_has_the_pool(boot: Boot) -> None:
+    with host_lock(boot.host, "pool isos", 0, lock_path("isos")):
         boot.at(80, (boot.host.top / "etc/virt-san/pools/isos.xml").unlink)
         boot.run("isos")
-    assert "virt.san.storage_pool" in boot.said[0]
+        assert "another run holds /run/virt-san-pool-isos.lock" in boot.said[0]
+        boot.run("images")
+        assert boot.said[-1].startswith("pool images started")
+
+
+def test_whoever_changes_the_host_is_not_waited_for(boot: Boot) -> None:
+    with host_lock(boot.host, "virt.san.scsi_rescan", 0):
+        boot.run("isos")
+    assert boot.told == [(0.0, "done")]
 
 
 def test_spoilt(boot: Boot) -> None:
