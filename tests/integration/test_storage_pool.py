@@ -16,7 +16,7 @@ import pytest
 
 from .conftest import HOSTS, Ansible, Lab, Run
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 PLACE = "/var/lib/virt-san"
 IMAGES: dict[str, Any] = {
@@ -31,7 +31,7 @@ ISOS: dict[str, Any] = {
     "target": {"path": f"{PLACE}/isos"},
 }
 POOLS = {"dir": IMAGES, "netfs": ISOS}
-STATES = ("present", "active", "inactive", "active", "absent")
+STATES = ("present", "active", "inactive", "absent")
 OURS = (
     "find /etc/virt-san /run/virt-san /usr/local/lib/virt-san -type f 2>/dev/null;"
     " ls -d /etc/systemd/system/virt-san* 2>/dev/null"
