@@ -30,6 +30,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.plan import (
     plan_pool,
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import Unmount
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,11 @@ def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | No
     planned = plan(host, keeper, wanted, autostart, new_uuid)
     if not planned.steps:
         return _report(keeper, wanted, planned, planned.after, planned)
-    carry_out(planned.steps, lambda step: perform(host, keeper, step, timeout))
+    try:
+        carry_out(planned.steps, lambda step: perform(host, keeper, step, timeout))
+    except ApplyError as error:
+        error.details["changed"] = bool(error.details["completed"])
+        raise
     # What was to be overwritten is: that is not to be done twice.
     build = "if_needed" if wanted.build == "overwrite" else wanted.build
     left = plan(host, keeper, replace(wanted, build=build), autostart, new_uuid)
@@ -126,7 +131,7 @@ def plan(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None,
         quiet = keeper.quiet_steps(wanted.name) if wanted.state == "inactive" else ()
         steps = (*quiet, *planned.steps, *boot.steps)
     space = kind.space(pool, seen) if kind is not None and pool is not None and planned.running else None
-    return Whole(planned, boot, steps, space, (*planned.warnings, *_told_by(wanted, seen, planned)))
+    return Whole(planned, boot, steps, space, (*planned.warnings, *_told_by(seen, planned)))
 
 
 def _type_of(pool: PoolDefinition, known: Known) -> PoolType:
@@ -156,11 +161,11 @@ def _boot(keeper: PoolKeeper, wanted: Wanted, autostart: bool | None) -> Plan:
     return keeper.boot_plan(wanted.name, autostart) if wanted.persistent else Plan()
 
 
-def _told_by(wanted: Wanted, seen: Seen, planned: PoolPlan) -> tuple[str, ...]:
+def _told_by(seen: Seen, planned: PoolPlan) -> tuple[str, ...]:
     """Return warnings that come from what was seen."""
-    taken = [f"{path} is taken away from {', '.join(users)}" for path, users in seen.users.items()]
-    silent = [f"{path}: {why}" for path, why in seen.silent.items()]
-    return (*(taken if wanted.force and planned.steps else ()), *silent)
+    unmounted = [step.point for step in planned.steps if isinstance(step, Unmount)]
+    taken = [f"{path} is taken away from {', '.join(users)}" for path, users in seen.users.items() if path in unmounted]
+    return (*taken, *(f"{path}: {why}" for path, why in seen.silent.items()))
 
 
 def _report(keeper: PoolKeeper, wanted: Wanted, planned: Whole, after: Mapping[str, Any], last: Whole) -> Report:

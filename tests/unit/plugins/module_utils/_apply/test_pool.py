@@ -184,6 +184,9 @@ def test_in_use(machine: PoolMachine) -> None:
     done = run(machine, "isos", "inactive", force=True)
     assert (done.changed, machine.mounted()) == (True, [])
     assert done.warnings == ("/isos is taken away from dd (pid 12)",)
+    run(machine, "images", "active")
+    machine.put_process(13, "dd", "/images/a")
+    assert run(machine, "images", "inactive", force=True).warnings == (), "nothing is taken away"
 
 
 def test_in_use_the_moment_it_is_stopped(machine: PoolMachine) -> None:
@@ -199,6 +202,7 @@ def test_a_server_that_says_no(machine: PoolMachine) -> None:
     with pytest.raises(ApplyError, match="access denied by server") as caught:
         run(machine, "isos", "active")
     assert caught.value.details["completed"] == ["define pool isos", "make the folder /isos (mode 0711)"]
+    assert caught.value.details["changed"] is True
     machine.answer("mount")
     assert run(machine, "isos", "active").changed
 
