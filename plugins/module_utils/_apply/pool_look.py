@@ -37,7 +37,7 @@ def look(host: Host, needs: Needs, noted: bool, with_users: bool) -> Seen:
         # The last one lies on top.
         mounts={one.point: Mounted(one.source, one.kind, one.options) for one in table if one.point in needs.mounts},
         below=_below(table, needs.mounts),
-        users=busy.users_of(host, needs.users, os.getpid()) if with_users else {},
+        users=find_users(host, needs.users) if with_users else {},
         space={path: Space(*room) for path, room in spaces.items() if room is not None},
         leads_to={path: told["real"] for path, told in found.items() if told["real"] != path},
         silent=silent,
@@ -64,6 +64,16 @@ def _at(host: Host, path: str) -> dict[str, Any]:
         "space": None if room is None else list(room),
         "real": folders.real_path(host, path),
     }
+
+
+def find_users(host: Host, paths: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return who uses something at each path or below; where that cannot be found out, somebody does."""
+    own = os.getpid()
+    try:
+        found = guarded(host, "/proc", "looking in", lambda there: busy.users_of(there, paths, own), DEADLINE)
+    except SanError as error:
+        return dict.fromkeys(paths, (f"somebody, perhaps: {error.message}",))
+    return {path: tuple(users) for path, users in found.items()}
 
 
 def _below(table: list[mount.TableEntry], paths: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

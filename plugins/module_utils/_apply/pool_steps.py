@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import os
-
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import find_users
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, InUseError, SanError
-from ansible_collections.virt.san.plugins.module_utils._host import busy, folders, mounting
+from ansible_collections.virt.san.plugins.module_utils._host import folders, mounting
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
@@ -47,9 +46,9 @@ def _unmount(host: Host, step: steps.Unmount, timeout: float) -> None:
     try:
         guarded(host, step.point, "unmounting", lambda there: work(there, step.point), timeout)
     except CommandError as error:
-        users = busy.users_of(host, (step.point,), os.getpid()).get(step.point, ())
         if mounting.BUSY not in error.details.get("stderr", ""):
             raise
+        users = find_users(host, (step.point,)).get(step.point, ())
         who = ", ".join(users) or "something that does not show (another mount of a part of it, an NFS export)"
         raise InUseError(
             f"unmounting {step.point} is refused, in use by {who}", path=step.point, holders=list(users)

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who uses a part of the file tree: found without touching it, for it may lie on a server that is gone."""
+"""Who uses a part of the file tree: found without touching it, for it may lie on a server that is gone.
+
+What a process maps can be hard to get where that process itself hangs: whoever calls sees to a deadline.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ PLACES = ("cwd", "root", "exe")
 
 
 def users_of(host: Host, paths: Iterable[str], own: int) -> dict[str, tuple[str, ...]]:
-    """Return who uses something at each path or below: "guest vm1 (pid 12)", "swap", "loop0". `own`: not this process.
+    """Return who uses something at each path or below: "guest vm1 (pid 12)", "swap", "loop0".
 
-    What a process maps and has closed is not seen. Raises UnavailableError without root.
+    `own`: the process that does not count.
     """
     wanted = tuple(paths)
     found: dict[str, dict[str, None]] = {path: {} for path in wanted}
@@ -51,6 +54,13 @@ def _used_by(host: Host, pid: str) -> Iterator[str]:
         target = host.link(f"/proc/{pid}/{name}")
         if target is not None and target.startswith("/"):
             yield target
+    yield from mapped_files(host.read(f"/proc/{pid}/maps") or "")
+
+
+def mapped_files(text: str) -> set[str]:
+    """Return the files in a process's maps (proc(5)): a file that was mapped may have been closed since."""
+    fields = (line.split(None, 5) for line in text.splitlines())
+    return {parts[5] for parts in fields if len(parts) == 6 and parts[5].startswith("/")}
 
 
 def _title(host: Host, pid: str) -> str:

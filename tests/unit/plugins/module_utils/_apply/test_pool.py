@@ -22,7 +22,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     RefusedError,
     UnavailableError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import folders
+from ansible_collections.virt.san.plugins.module_utils._host import busy, folders
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.pool import GENERATED, Target
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
@@ -187,6 +187,16 @@ def test_in_use(machine: PoolMachine) -> None:
     run(machine, "images", "active")
     machine.put_process(13, "dd", "/images/a")
     assert run(machine, "images", "inactive", force=True).warnings == (), "nothing is taken away"
+
+
+def test_nobody_can_say_who_uses_it(machine: PoolMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that hangs may keep what it has mapped from being read."""
+    run(machine, "isos", "active")
+    monkeypatch.setattr(pool_look, "DEADLINE", 0.5)
+    monkeypatch.setattr(busy, "users_of", lambda *_args: time.sleep(60))
+    with pytest.raises(InUseError, match=r"somebody, perhaps: looking in /proc: no answer within 0\.5 s"):
+        run(machine, "isos", "inactive")
+    assert run(machine, "isos", "inactive", force=True).changed
 
 
 def test_in_use_the_moment_it_is_stopped(machine: PoolMachine) -> None:

@@ -130,6 +130,14 @@ class TestMounting:
             mounting.require_helper(machine, "cifs")
 
 
+MAPS = """\
+55d0c0a00000-55d0c0a02000 r--p 00000000 fe:00 1234                       /usr/bin/db
+7f00c0a00000-7f00c0a02000 rw-s 00000000 00:2d 99                         /isos/my table (deleted)
+7ffd5e9d2000-7ffd5e9f3000 rw-p 00000000 00:00 0                          [stack]
+7ffd5e9f4000-7ffd5e9f8000 rw-p 00000000 00:00 0
+"""
+
+
 class TestBusy:
     def test_processes_guests_and_the_kernel(self, machine: PoolMachine, tmp_path: Path) -> None:
         machine.put_process(12, "qemu-system-x86", "/isos/a.qcow2", "/dev/null")
@@ -139,10 +147,13 @@ class TestBusy:
         (tmp_path / "proc/14/cwd").symlink_to("/isos")
         machine.put_process(15, "cat", "/isos2/a", "pipe:[12]")
         machine.put_process(16, "me", "/isos/c")
+        machine.put_process(17, "db")
+        (tmp_path / "proc/17/maps").write_text(MAPS)
         (tmp_path / "proc/swaps").write_text("Filename Type Size Used Priority\n/isos/swap file 1 0 -2\n")
         (tmp_path / "sys/block/loop0/loop").mkdir(parents=True)
         (tmp_path / "sys/block/loop0/loop/backing_file").write_text("/isos/img\n")
         assert busy.users_of(machine, ["/isos", "/else"], own=16) == {
-            "/isos": ("guest db01 (pid 12)", "dd (pid 13)", "sh (pid 14)", "swap", "loop0")
+            "/isos": ("guest db01 (pid 12)", "dd (pid 13)", "sh (pid 14)", "db (pid 17)", "swap", "loop0")
         }
         assert busy.users_of(machine, [], own=16) == {}
+        assert busy.mapped_files(MAPS) == {"/usr/bin/db", "/isos/my table (deleted)"}
