@@ -257,6 +257,10 @@ def test_a_server_that_does_not_answer_hangs_nothing(lab: Lab, ansible: Ansible)
 # A reboot
 
 
+LATE = "sed -n 's,^/srv/nfs,/srv/late,p' /etc/exports > /etc/exports.d/late.exports; exportfs -ra"
+"""Has the array export one folder more."""
+
+
 def unit_of(lab: Lab, host: str, name: str) -> dict[str, str]:
     told = lab.ssh(host, f"systemctl show -p ActiveState,SubState,ActiveEnterTimestampMonotonic virt-san-pool@{name}")
     return dict(line.split("=", 1) for line in told.splitlines())
@@ -267,8 +271,7 @@ def test_back_after_a_reboot(lab: Lab, ansible: Ansible) -> None:
     """Of three pools one cannot start: its server has no such export. The others do, and libvirt comes after them."""
     late = {**ISOS, "name": "late-1", "source": {"host": "10.77.1.1", "dir": "/srv/late"}}
     late["target"] = {"path": f"{PLACE}/late"}
-    lab.ssh("array", "mkdir -p /srv/late; sed -n 's,^/srv/nfs,/srv/late,p' /etc/exports > /etc/exports.d/late.exports")
-    lab.ssh("array", "exportfs -ra")
+    lab.ssh("array", f"mkdir -p /srv/late /etc/exports.d; {LATE}")
     try:
         run = play(
             ansible,
@@ -294,7 +297,7 @@ def test_back_after_a_reboot(lab: Lab, ansible: Ansible) -> None:
             libvirt = lab.ssh(host, "systemctl show -P InactiveExitTimestampMonotonic libvirtd.service")
             assert int(unit_of(lab, host, "isos")["ActiveEnterTimestampMonotonic"]) <= int(libvirt)
             assert "cycle" not in lab.ssh(host, "journalctl -b -q -p notice | grep -i 'ordering cycle'; true")
-        lab.ssh("array", "sed -n 's,^/srv/nfs,/srv/late,p' /etc/exports > /etc/exports.d/late.exports; exportfs -ra")
+        lab.ssh("array", LATE)
         again = play(
             ansible,
             shell(
