@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Block devices that something may be built on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Use
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
+
+
+@dataclass(frozen=True)
+class BareDevice:
+    """A block device as the kernel knows it, be it a LUN or not."""
+
+    kernel: str
+    """"vdb", "dm-3", "sdb1"."""
+    size: int
+    """Bytes."""
+    read_only: bool = False
+    uses: tuple[Use, ...] = ()
+    part_of: str | None = None
+    """Kernel name of the disk (or map) that it is a partition of."""
+    name: str = ""
+    """The name under /dev/mapper, for devices of device-mapper."""
+
+    @property
+    def path(self) -> str:
+        return f"/dev/mapper/{self.name}" if self.name else f"/dev/{self.kernel}"
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A device to build on: the map of a LUN, or a disk of the host's own."""
+
+    path: str
+    """The device to use."""
+    kernel: str
+    size: int
+    """Bytes."""
+    wwid: Wwid | None = None
+    """Identity of the LUN; None for a disk of the host's own."""
+    unit: LogicalUnit | None = None
+    read_only: bool = False
+    uses: tuple[Use, ...] = ()
+
+    @property
+    def shared(self) -> bool:
+        """Tell whether other hosts may see it, too."""
+        return self.unit is not None
+
+    @property
+    def lasting(self) -> str:
+        """The name that stays the same over reboots, as far as there is one."""
+        return (self.unit.by_id if self.unit else None) or self.path
+
+    @property
+    def label(self) -> str:
+        return f"{self.path} ({self.wwid})" if self.wwid else self.path
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"path": self.path, "wwid": self.wwid, "size": self.size}
