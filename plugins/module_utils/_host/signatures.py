@@ -24,6 +24,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import CommandErr
 from ansible_collections.virt.san.plugins.module_utils._host import children
 from ansible_collections.virt.san.plugins.module_utils._host.children import Write
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.block import Path
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Signature
 
 BLKFLSBUF = 0x1261
@@ -34,6 +35,7 @@ BLOCK = 4096
 """Bytes; every device of today takes I/O in multiples of it."""
 NOTHING = -1
 
+KPARTX = "/sbin/kpartx"
 WIPEFS = ("wipefs", "--json", "--no-act", "--output", "OFFSET,LENGTH,TYPE,USAGE,UUID,LABEL")
 DEADLINE = 60.0
 """Seconds for reading or blanking one device."""
@@ -185,3 +187,14 @@ def _signature(row: dict[str, Any]) -> Signature:
         uuid=row.get("uuid") or "",
         label=row.get("label") or "",
     )
+
+
+def forget_partitions(host: Host, path: str, paths: Iterable[Path]) -> None:
+    """Remove the partition devices of a map and of its paths, which would hold it. Partitions in use stay.
+
+    What the kernel made of a partition table outlives the table.
+    """
+    if host.exists(KPARTX) and path.startswith("/dev/mapper/"):
+        host.run([KPARTX, "-d", path], DEADLINE, accept=range(256))
+    for one in (path, *(f"/dev/{way.device}" for way in paths)):
+        host.run(["partx", "--delete", one], DEADLINE, accept=range(256))

@@ -55,7 +55,7 @@ def descriptor(transport: bytes, holder: bool, key: int = KEY) -> bytes:
 
 @pytest.fixture
 def disk(tmp_path, monkeypatch):
-    """A function that has the kernel give these (status, sense, data) in turn; it returns the reply and what was sent."""
+    """A function that has the kernel give these (status, sense, data) in turn, and tells what was sent."""
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/sdb").touch()
 

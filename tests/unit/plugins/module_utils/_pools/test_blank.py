@@ -15,7 +15,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import InUseError
 from ansible_collections.virt.san.plugins.module_utils._model.block import Use
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Signature
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
-from ansible_collections.virt.san.plugins.module_utils._plan.blank import (
+from ansible_collections.virt.san.plugins.module_utils._pools.blank import (
     BLANK,
     OURS,
     TAKEN,
