@@ -33,6 +33,8 @@ END = 2**20
 """Bytes at either end where signatures of disks, volumes and RAIDs are, and where file systems begin."""
 BLOCK = 4096
 """Bytes; every device of today takes I/O in multiples of it."""
+CHUNK = 65536
+"""Bytes at once: a fabric under load takes many small pieces better than few large ones."""
 NOTHING = -1
 
 KPARTX = "/sbin/kpartx"
@@ -73,7 +75,7 @@ class Blank(Write):
         try:
             size = os.lseek(fd, 0, os.SEEK_END)
             for offset, length in (*_ends(size), *self.ranges):
-                _zero(fd, offset, min(offset + length, size))
+                _zero(fd, offset, offset + length, size)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -88,24 +90,25 @@ def _ends(size: int) -> tuple[tuple[int, int], ...]:
 
 
 def _first_byte(fd: int) -> int:
-    for offset, length in _ends(os.lseek(fd, 0, os.SEEK_END)):
-        with mmap.mmap(-1, max(-(-length // BLOCK) * BLOCK, BLOCK)) as buffer:  # O_DIRECT wants it aligned
-            got = os.preadv(fd, [buffer], offset)
-            if got < length:
-                raise OSError(errno.EIO, "short read")
-            data = buffer[:length]
-            rest = data.lstrip(b"\0")
-            if rest:
-                return offset + length - len(rest)
+    with mmap.mmap(-1, CHUNK) as buffer:  # O_DIRECT wants it aligned
+        for begin, length in _ends(os.lseek(fd, 0, os.SEEK_END)):
+            for at in range(begin, begin + length, CHUNK):
+                wanted = min(CHUNK, begin + length - at)
+                got = os.preadv(fd, [memoryview(buffer)[: -(-wanted // BLOCK) * BLOCK]], at)
+                if got < wanted:
+                    raise OSError(errno.EIO, "short read")
+                rest = buffer[:wanted].lstrip(b"\0")
+                if rest:
+                    return at + wanted - len(rest)
     return NOTHING
 
 
-def _zero(fd: int, begin: int, end: int) -> None:
+def _zero(fd: int, begin: int, end: int, size: int) -> None:
     """Write zeros from `begin` to `end`, and to the rest of the blocks these are in."""
-    at, last = begin // BLOCK * BLOCK, -(-end // BLOCK) * BLOCK
-    with mmap.mmap(-1, END) as zeros:
+    at, last = begin // BLOCK * BLOCK, min(-(-end // BLOCK) * BLOCK, size)
+    with mmap.mmap(-1, CHUNK) as zeros:
         while at < last:
-            length = min(END, last - at)
+            length = min(CHUNK, last - at)
             written = os.pwritev(fd, [memoryview(zeros)[:length]], at)
             if written != length:
                 raise OSError(errno.EIO, "short write")

@@ -133,6 +133,13 @@ def test_erasing(device) -> None:
     assert len(data) == 8 * MIB
 
 
+def test_erasing_never_makes_a_device_larger(tmp_path) -> None:
+    device = Device(tmp_path, 3 * MIB + 512)
+    device.says = [says({**EXT4, "offset": 3 * MIB + 510}), EMPTY]
+    blank(device.host, DISK)
+    assert len(device.data) == 3 * MIB + 512
+
+
 def test_data_without_a_signature_is_erased_too(device) -> None:
     device.write(100, b"x")
     blank(device.host, DISK)
