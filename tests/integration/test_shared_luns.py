@@ -223,7 +223,7 @@ def test_removed_leaves_blank_luns(lab: Lab, driver: Driver, luns: list[str]) ->
 
 
 @pytest.mark.parametrize("steps", [pytest.param(n, marks=pytest.mark.full) if n != 2 else n for n in range(4)])
-def test_killed_between_two_steps(lab: Lab, driver: Driver, luns: list[str], steps: int) -> None:
+def test_killed_between_two_steps(driver: Driver, luns: list[str], steps: int) -> None:
     assert driver.start("kvm2", "build", tuple(luns), die_after=steps)() is None
     assert driver("kvm1", "build", *luns, timeout=1)["error"] == "WaitTimeoutError"
     assert driver.ok("kvm2", "build", *luns)["changed"]
