@@ -30,7 +30,7 @@ def read_disks(host: Host, san: San, names: Iterable[str]) -> dict[str, Disk]:
     Raises what `resolve` raises.
     """
     wanted = tuple(names)
-    kernels = {name: exact_name(host, name) for name in wanted if name.startswith("/")}
+    kernels = {name: exact_name(host, name) for name in wanted}
     found = {name: kernel for name, kernel in kernels.items() if kernel}
     return resolve(Sight(san, read_bare(host, found.values()) if found else {}, found), wanted)
 

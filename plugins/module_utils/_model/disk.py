@@ -9,7 +9,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Use
-from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid, parse_wwid
+
+BY_MAP = "/dev/disk/by-id/dm-uuid-mpath-"
+"""What udev calls the map of a LUN: by its WWID, the same on every host, and never a path."""
+
+
+def device_path(text: str) -> str:
+    """Return the path by which a definition names a device: of a LUN that is named by its WWID, that of its map.
+
+    Raises ValueError for what is neither a WWID nor a path under /dev.
+    """
+    name = str(text).strip()
+    if name.startswith("/dev/") and ".." not in name:
+        return name
+    try:
+        return f"{BY_MAP}{parse_wwid(name)}"
+    except ValueError as wrong:
+        raise ValueError(f"{wrong}; or a path that begins with /dev/") from wrong
+
+
+def wwid_in(path: str) -> Wwid | None:
+    """Return the WWID in the name of a map; None for other paths."""
+    try:
+        return parse_wwid(path[len(BY_MAP) :]) if path.startswith(BY_MAP) else None
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     RefusedError,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
-from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDevice, Disk
+from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDevice, Disk, device_path, wwid_in
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import SAN_TRANSPORTS
-from ansible_collections.virt.san.plugins.module_utils._model.ids import parse_wwid
 from ansible_collections.virt.san.plugins.module_utils._plan.device import Named, require
 from ansible_collections.virt.san.plugins.module_utils._plan.guard import label, paths_of
 
@@ -35,17 +34,11 @@ class Sight:
 
 
 def parse_names(names: Iterable[str], option: str) -> tuple[str, ...]:
-    """Return devices as they are looked for: WWIDs in udev's form, paths under /dev. Raises InputError."""
-    found = []
-    for name in names:
-        text = str(name).strip()
-        if text.startswith("/dev/"):
-            found.append(text)
-            continue
-        try:
-            found.append(str(parse_wwid(text)))
-        except ValueError as wrong:
-            raise InputError(f"{option}: {wrong}; or a path that begins with /dev/", option=option) from wrong
+    """Return devices as they are looked for: paths under /dev, for a WWID that of its map. Raises InputError."""
+    try:
+        found = [device_path(name) for name in names]
+    except ValueError as wrong:
+        raise InputError(f"{option}: {wrong}", option=option) from wrong
     repeated = sorted({name for name in found if found.count(name) > 1})
     if repeated:
         raise InputError(f"{option}: {', '.join(repeated)} is given more than once", option=option)
@@ -68,9 +61,9 @@ def resolve(sight: Sight, names: Iterable[str]) -> dict[str, Disk]:
 
 
 def _resolve(sight: Sight, name: str) -> Disk:
-    if not name.startswith("/"):
-        return _lun(sight, require(sight.san, Named(wwid=parse_wwid(name))))
-    kernel = sight.names.get(name)
+    kernel, wwid = sight.names.get(name), wwid_in(name)
+    if kernel is None and wwid is not None:
+        return _lun(sight, require(sight.san, Named(wwid=wwid)))
     if kernel is None:
         raise NotFoundError(
             f"this host has no block device {name}. A LUN is best named by its WWID; is it mapped to this host, zoned, "

@@ -17,7 +17,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     RefusedError,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
-from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDevice
+from ansible_collections.virt.san.plugins.module_utils._model.disk import BY_MAP, BareDevice
 from ansible_collections.virt.san.plugins.module_utils._plan.disks import Sight, parse_names, resolve
 from ansible_collections.virt.san.tests.unit.support.multipathing import MOUNTED, path, unit, wwid
 
@@ -44,7 +44,11 @@ def look(*units: LogicalUnit, running: bool = True) -> Sight:
     return Sight(San(luns=units or (MAPPED,), multipath_running=running), BARE, NAMES)
 
 
-@pytest.mark.parametrize("name", [wwid(1), "/dev/mapper/data", "/dev/dm-1", "/dev/sdb0", "/dev/disk/by-id/wwn-0x6"])
+def by_wwid(number: int) -> str:
+    return parse_names([wwid(number)], "devices")[0]
+
+
+@pytest.mark.parametrize("name", [by_wwid(1), "/dev/mapper/data", "/dev/dm-1", "/dev/sdb0", "/dev/disk/by-id/wwn-0x6"])
 def test_every_name_of_a_lun_means_its_map(name) -> None:
     disk = resolve(look(), [name])[name]
     assert (disk.path, disk.kernel, disk.wwid, disk.shared) == ("/dev/mapper/data", "dm-1", wwid(1), True)
@@ -67,10 +71,10 @@ def test_a_partition_of_a_lun_is_refused(name) -> None:
 def test_a_lun_without_its_map_is_refused() -> None:
     alone = unit(1, paths=1)
     with pytest.raises(RefusedError, match=f"no multipath device.*multipath_devices with wwid {wwid(1)}"):
-        resolve(look(alone), [wwid(1)])
+        resolve(look(alone), [by_wwid(1)])
     with pytest.raises(RefusedError, match="no multipath device"):
-        resolve(look(unit(1), running=False), [wwid(1)])
-    assert resolve(look(alone, running=False), [wwid(1)])[wwid(1)].path == "/dev/sdb0"
+        resolve(look(unit(1), running=False), [by_wwid(1)])
+    assert resolve(look(alone, running=False), [by_wwid(1)])[by_wwid(1)].path == "/dev/sdb0"
 
 
 def test_a_sas_disk_may_be_the_hosts_own() -> None:
@@ -93,19 +97,19 @@ def test_what_cannot_be_known_again_is_refused() -> None:
 
 def test_what_is_not_there() -> None:
     with pytest.raises(NotFoundError, match=f"WWID {wwid(2)}"):
-        resolve(look(), [wwid(2)])
+        resolve(look(), [by_wwid(2)])
     with pytest.raises(NotFoundError, match="no block device /dev/sdzz"):
         resolve(look(), ["/dev/sdzz"])
 
 
 def test_one_device_by_two_names() -> None:
     with pytest.raises(AmbiguousError, match="are the same device"):
-        resolve(look(), [wwid(1), "/dev/sdb0"])
+        resolve(look(), [by_wwid(1), "/dev/sdb0"])
 
 
 def test_names() -> None:
     naa = wwid(1)[1:]
-    assert parse_names([f"naa.{naa}", " /dev/vdb "], "devices") == (wwid(1), "/dev/vdb")
-    for wrong in (["vdb"], ["/etc/passwd"], ["/dev/vdb", "/dev/vdb"], [naa, f"0x{naa}"]):
+    assert parse_names([f"naa.{naa}", " /dev/vdb "], "devices") == (f"{BY_MAP}{wwid(1)}", "/dev/vdb")
+    for wrong in (["vdb"], ["/etc/passwd"], ["/dev/../etc/passwd"], ["/dev/vdb", "/dev/vdb"], [naa, f"0x{naa}"]):
         with pytest.raises(InputError, match="devices:"):
             parse_names(wrong, "devices")
