@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Keeps storage pools as libvirt knows them, without libvirt - the same few options for every kind of storage.
   - A pool is defined, built if there is nothing to start yet, started, and on demand started at every boot.
-  - Types so far are V(dir), a folder of the host, and V(netfs), an export of an NFS server.
+  - Types so far are V(dir), a folder of the host, V(netfs), an export of an NFS server, and V(logical), a volume group
+    of LVM.
   - The definition is kept as libvirt's storage pool XML in C(/etc/virt-san/pools), so that C(virsh pool-define) takes
     the file as it is.
   - What is in use is not stopped and not deleted; who uses it is named. A server that does not answer makes the task
@@ -53,8 +54,10 @@ options:
       - V(dir) - a folder of the host. That such a pool runs is a note, which a reboot strikes out.
       - V(netfs) - an NFS export, mounted with C(nodev), C(nosuid) and C(noexec). It runs as long as it is mounted,
         whoever has mounted it.
+      - V(logical) - a volume group on LUNs. It belongs to the host that makes it; on others it is found built, and
+        cannot be started. It runs as long as one of its volumes is active.
     type: str
-    choices: [dir, netfs]
+    choices: [dir, logical, netfs]
   uuid:
     description:
       - UUID of a new pool. By default a random one, which then stays.
@@ -72,9 +75,22 @@ options:
         description:
           - Path that it exports.
         type: str
+      name:
+        description:
+          - Name of the volume group of O(type=logical). By default that of the pool.
+        type: str
+      devices:
+        description:
+          - With O(type=logical), the LUNs that the group is on, each by its WWID or by a path below C(/dev). Always the
+            multipath device of the LUN is used.
+          - A device that is added here is added to the group. One that is left out stays, unless O(remove_devices).
+          - Without devices, a group of that name has to be there.
+        type: list
+        elements: str
+        default: []
       format:
         description:
-          - V(nfs) or V(auto), which mean the same.
+          - V(nfs) or V(auto), which mean the same; with O(type=logical), V(lvm2).
         type: str
       protocol:
         description:
@@ -94,9 +110,9 @@ options:
     suboptions:
       path:
         description:
-          - Folder of the pool, for O(type=netfs) the mount point. It is made if it is missing.
+          - Folder of the pool, for O(type=netfs) the mount point. It is made if it is missing. Needed for both.
+          - With O(type=logical) it is C(/dev/NAME), and may be left out.
         type: str
-        required: true
       permissions:
         description:
           - Of the folder. What is left out is left alone; a folder that is made has V('0711') and belongs to root.
@@ -136,11 +152,24 @@ options:
     description:
       - V(if_needed) - make what is missing to start the pool, such as its folder.
       - V(never) - make nothing, and leave permissions as they are.
-      - V(overwrite) - for storage that something else is on. With V(dir) and V(netfs) nothing is ever overwritten,
-        and this means V(if_needed).
+      - V(overwrite) - what is on the devices that are named may be lost. A device in use, one of another volume group,
+        or one that could not be looked at is refused all the same.
+      - With V(dir) and V(netfs) nothing is ever overwritten, and this means V(if_needed).
     type: str
     choices: [if_needed, never, overwrite]
     default: if_needed
+  remove_devices:
+    description:
+      - With O(type=logical), take devices that O(source.devices) does not name out of the group. What is on them is
+        moved to the others first, and they are left blank. Refused if the others have no room.
+    type: bool
+    default: false
+  exclusive:
+    description:
+      - While something is built on a LUN or erased, it is reserved for this host, so that hosts that run the same task
+        at once do not both build. V(false) allows that for LUNs that do not know persistent reservations.
+    type: bool
+    default: true
   delete_contents:
     description:
       - With O(state=absent), also delete what is stored in the pool, and what was built for it.
@@ -148,6 +177,7 @@ options:
         below, if another pool is in it, or if it is a part of the host, such as C(/srv).
       - V(netfs) - only the mount point, if it is empty then. The files are the server's, and may be in use by other
         hosts.
+      - V(logical) - all volumes, the group, and the labels of LVM, so that the LUNs are blank.
     type: bool
     default: false
   force:
@@ -204,6 +234,17 @@ EXAMPLES = r"""
       mount_options: [ro, vers=4.2]
     target:
       path: /var/lib/virt-san/isos
+    state: active
+    autostart: true
+
+- name: A volume group on two LUNs
+  virt.san.storage_pool:
+    name: guests
+    type: logical
+    source:
+      devices:
+        - 3600140512345678abcdef0123456789a
+        - 36001405fedcba9876543210abcdef012
     state: active
     autostart: true
 
@@ -339,6 +380,8 @@ def main() -> None:
             "autostart": {"type": "bool"},
             "persistent": {"type": "bool", "default": True},
             "build": {"type": "str", "choices": ["if_needed", "never", "overwrite"], "default": "if_needed"},
+            "remove_devices": {"type": "bool", "default": False},
+            "exclusive": {"type": "bool", "default": True},
             "delete_contents": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 60.0},
@@ -370,6 +413,8 @@ def wanted_of(options: Mapping[str, Any]) -> Wanted:
         build=options["build"],
         delete_contents=options["delete_contents"],
         force=options["force"],
+        remove_devices=options["remove_devices"],
+        exclusive=options["exclusive"],
     )
 
 

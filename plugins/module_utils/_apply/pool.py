@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply import pool_steps
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import alone_for
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, RefusedError
@@ -88,11 +89,16 @@ def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | No
     planned = plan(host, keeper, wanted, autostart, new_uuid)
     if not planned.steps:
         return _report(keeper, wanted, planned, planned.after, planned)
-    try:
-        carry_out(planned.steps, lambda step: perform(host, keeper, step, timeout))
-    except ApplyError as error:
-        error.details["changed"] = bool(error.details["completed"])
-        raise
+    with alone_for(host, planned.steps, timeout, wanted.exclusive) as held:
+        if held.wwids:
+            # Another host may have built meanwhile.
+            planned = plan(host, keeper, wanted, autostart, new_uuid)
+        try:
+            carry_out(planned.steps, lambda step: perform(host, keeper, step, timeout))
+        except ApplyError as error:
+            error.details["changed"] = bool(error.details["completed"])
+            raise
+    planned = replace(planned, warnings=(*planned.warnings, *held.warnings))
     # What was to be overwritten is: that is not to be done twice.
     build = "if_needed" if wanted.build == "overwrite" else wanted.build
     left = plan(host, keeper, replace(wanted, build=build), autostart, new_uuid)
@@ -123,6 +129,7 @@ def plan(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None,
         kind = _type_of(pool, known)
         stopping = wanted.state in ("inactive", "absent")
         seen = look(host, _needs(kind, known, pool), known.started is not None, with_users=stopping)
+        seen = replace(seen, remove_devices=wanted.remove_devices)
         planned = plan_pool(known, wanted, seen, kind, new_uuid)
     boot = _boot(keeper, wanted, autostart)
     if wanted.state == "absent":

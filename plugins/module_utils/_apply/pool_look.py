@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import look_at_devices
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host import busy, folders, mount
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
@@ -20,7 +21,15 @@ DEADLINE = 10.0
 
 
 def look(host: Host, needs: Needs, noted: bool, with_users: bool) -> Seen:
-    """Return what is there of what is needed. What gives no answer within the deadline is silent."""
+    """Return what is there of what is needed. What gives no answer within the deadline is silent.
+
+    Raises UnavailableError or CommandError where LVM is needed and does not tell.
+    """
+    seen = _look_at_paths(host, needs, noted, with_users)
+    return seen if needs.group is None and not needs.devices else look_at_devices(host, needs, seen)
+
+
+def _look_at_paths(host: Host, needs: Needs, noted: bool, with_users: bool) -> Seen:
     table = mount.read_table(host)
     found: dict[str, dict[str, Any]] = {}
     silent: dict[str, str] = {}

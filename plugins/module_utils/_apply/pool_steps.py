@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.virt.san.plugins.module_utils._apply import group
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import find_users
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, InUseError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host import folders, mounting
@@ -26,7 +27,7 @@ def perform(host: Host, step: Step, timeout: float) -> None:
         guarded(host, step.path, "emptying", lambda there: folders.empty(there, step.path), timeout)
     elif isinstance(step, steps.RemoveFolder):
         _remove(host, step, timeout)
-    else:
+    elif not group.perform(host, step, timeout):
         raise SanError(f"{step.describe()}: nobody knows how")
 
 

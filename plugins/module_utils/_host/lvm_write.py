@@ -13,6 +13,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import CommandErr
 from ansible_collections.virt.san.plugins.module_utils._host import lvm_conf
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.group import TAG
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import FILTER
 
 DEADLINE = 120.0
 """Seconds for a command that changes metadata."""
@@ -116,7 +117,7 @@ def set_system_id(host: Host, system: str) -> None:
 def use_device(host: Host, path: str, lasting: str) -> None:
     """Have LVM use a device, in the way it is told which ones to use. `lasting`: a name that survives a reboot."""
     setting = lvm_conf.parse_block(lvm_conf.read_conf(host) or "")
-    if setting is not None and setting.method == lvm_conf.FILTER:
+    if setting is not None and setting.method == FILTER:
         patterns = tuple(sorted({*setting.patterns, lasting}))
         _write_setting(host, patterns)
     elif lvm_conf.read_devices_file(host) is not None:
@@ -126,7 +127,7 @@ def use_device(host: Host, path: str, lasting: str) -> None:
 def forget_device(host: Host, path: str, lasting: str) -> None:
     """Have LVM no longer use a device: one that is blank, on which another host may build next."""
     setting = lvm_conf.parse_block(lvm_conf.read_conf(host) or "")
-    if setting is not None and setting.method == lvm_conf.FILTER:
+    if setting is not None and setting.method == FILTER:
         _write_setting(host, tuple(name for name in setting.patterns if name not in (path, lasting)))
         return
     text = lvm_conf.read_devices_file(host)

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class Needs:
     """Paths: who uses something there or below. Only looked for where a pool is to be stopped or removed."""
     space: tuple[str, ...] = ()
     """Paths: how large the file system is, and how much of it is free."""
+    devices: tuple[str, ...] = ()
+    """Block devices by the names that definitions have for them: which device to use, and what is on it."""
+    group: str | None = None
+    """A volume group: that one, and all others."""
 
     def __add__(self, other: Needs) -> Needs:
         return Needs(
@@ -36,6 +42,8 @@ class Needs:
             _joined(self.mounts, other.mounts),
             _joined(self.users, other.users),
             _joined(self.space, other.space),
+            _joined(self.devices, other.devices),
+            self.group or other.group,
         )
 
 
@@ -83,6 +91,11 @@ class Seen:
     """Paths that gave no answer, with why: nothing is known of them."""
     noted: bool = False
     """It is noted down that the pool has been started, and not been stopped since the last boot."""
+    devices: Mapping[str, Inspected] = field(default_factory=dict)
+    """The devices to use, by the names that definitions have for them."""
+    groups: GroupSight | None = None
+    remove_devices: bool = False
+    """Not seen, but asked for: devices that are not named may be taken away."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,8 @@ class Changes:
     steps: tuple[Step, ...] = ()
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    """What is not as defined, and stays so."""
 
 
 class PoolType(Protocol):

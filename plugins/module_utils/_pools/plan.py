@@ -51,6 +51,9 @@ class Wanted:
     build: str = "if_needed"
     delete_contents: bool = False
     force: bool = False
+    remove_devices: bool = False
+    exclusive: bool = True
+    """Refuse LUNs that cannot be had alone while something is built on them."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,7 @@ class _Present:
             (*defining, *changes.steps, *switching),
             _shown(known.latest, self.live is not None, built_now, known.pool is not None, changes.before),
             _shown(self.pool, running, built, persistent, changes.after),
-            (_warn_later(self.pool.name, later),) if later else (),
+            (*changes.warnings, *((_warn_later(self.pool.name, later),) if later else ())),
             self.pool,
             running,
             built,

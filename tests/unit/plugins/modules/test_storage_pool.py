@@ -29,11 +29,14 @@ DEFAULTS = {
     "autostart": None,
     "persistent": True,
     "build": "if_needed",
+    "remove_devices": False,
+    "exclusive": True,
     "delete_contents": False,
     "force": False,
     "timeout": 10.0,
 }
-SOURCE = {"host": "10.77.1.1", "dir": "/srv/nfs/", "format": None, "protocol": None, "mount_options": []}
+NONE_GIVEN = {"host": None, "dir": None, "name": None, "devices": [], "format": None, "protocol": None}
+SOURCE = {**NONE_GIVEN, "host": "10.77.1.1", "dir": "/srv/nfs/", "mount_options": []}
 TARGET = {"path": "/isos", "permissions": None}
 ISOS: dict[str, Any] = {"name": "isos", "type": "netfs", "source": SOURCE, "target": TARGET}
 IMAGES: dict[str, Any] = {

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at the devices and volume groups that a pool is made of, and have them alone while it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from ansible_collections.virt.san.plugins.module_utils._apply.disks import alone_on, inspect, read_disks
+from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
+from ansible_collections.virt.san.plugins.module_utils._errors import SanError
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
+from ansible_collections.virt.san.plugins.module_utils._host.lvm_group import read_groups
+from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
+from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
+from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
+from ansible_collections.virt.san.plugins.module_utils._plan.disks import parse_names
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice, Inspected
+from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import LabelDevice, UnlabelDevice
+
+
+def look_at_devices(host: Host, needs: Needs, seen: Seen) -> Seen:
+    """Return what is seen, with the devices and groups that are needed. A device that cannot be used is silent.
+
+    What is on a device is only read if it is in no group yet: that of one that is cannot be overwritten anyway.
+    """
+    san = read_san(host)
+    sight = None if needs.group is None else read_groups(host, san.luns)
+    found: dict[str, Inspected] = {}
+    silent = dict(seen.silent)
+    for name in needs.devices:
+        try:
+            (disk,) = read_disks(host, san, parse_names([name], "source.devices")).values()
+        except SanError as error:
+            silent[name] = error.message
+            continue
+        member = sight is not None and sight.group_on(disk.kernel) is not None
+        found[name] = Inspected(disk, Contents()) if member else inspect(host, [disk])[0]
+    for name, other in _twice(found).items():
+        silent[name] = f"it is the same device as {other}: name it once"
+    return replace(seen, devices=found, groups=sight, silent=silent)
+
+
+def _twice(found: dict[str, Inspected]) -> dict[str, str]:
+    first: dict[str, str] = {}
+    twice = {}
+    for name, one in found.items():
+        other = first.setdefault(one.disk.kernel, name)
+        if other != name:
+            twice[name] = other
+    return twice
+
+
+@contextmanager
+def alone_for(host: Host, steps: Iterable[Step], timeout: float, required: bool) -> Iterator[Held]:
+    """Have the LUNs that steps build on or erase for this host alone, as long as the context lasts.
+
+    Raises what `alone_on` raises.
+    """
+    disks = {disk.kernel: disk for step in steps for disk in _written(step)}
+    san = read_san(host) if disks else San()
+    seen = [replace(disk, unit=disk.unit or _unit(san, disk)) for disk in disks.values()]
+    with alone_on(host, san, seen, timeout, required) as held:
+        yield held
+
+
+def _written(step: Step) -> tuple[Disk, ...]:
+    return (step.disk,) if isinstance(step, (BlankDevice, LabelDevice, UnlabelDevice)) else ()
+
+
+def _unit(san: San, disk: Disk) -> LogicalUnit | None:
+    """Return the LUN of a device that is known by its volume group alone; None for a disk of the host's own."""
+    return next((unit for unit in san.luns if unit.map is not None and unit.map.dm == disk.kernel), None)
