@@ -312,8 +312,17 @@ pool:
     folder:
       description: Permissions of the folder, where they are changed. C(mode) is octal, C(owner) and C(group) numbers.
       type: dict
+    group:
+      description: What is compared of a volume group - its name, system ID, and bytes by device.
+      type: dict
+    volume_group:
+      description:
+        - The volume group of O(type=logical), with UUID, C(size), C(free), C(system_id), C(tags), the PVs (C(uuid),
+          C(path), C(wwid), C(size), C(used), C(missing)) and the volumes (C(uuid), C(name), C(path), C(size),
+          C(active)). Sizes are in bytes. V(null) for other types, and before it is made.
+      type: dict
     capacity:
-      description: Bytes of its file system. V(null) if it does not run, or if its server does not answer.
+      description: Bytes it has in all. V(null) if it does not run, or if its server does not answer.
       type: int
     allocation:
       description: Bytes in use there.

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply import pool_steps
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
-from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import alone_for
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import alone_for, told_group
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, RefusedError
@@ -53,6 +53,8 @@ class Whole:
     boot: Plan
     steps: tuple[Step, ...]
     space: Space | None = None
+    group: Mapping[str, Any] | None = None
+    """The volume group behind it."""
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -138,7 +140,8 @@ def plan(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None,
         quiet = keeper.quiet_steps(wanted.name) if wanted.state == "inactive" else ()
         steps = (*quiet, *planned.steps, *boot.steps)
     space = kind.space(pool, seen) if kind is not None and pool is not None and planned.running else None
-    return Whole(planned, boot, steps, space, (*planned.warnings, *_told_by(seen, planned)))
+    group = None if pool is None else told_group(pool, seen)
+    return Whole(planned, boot, steps, space, group, (*planned.warnings, *_told_by(seen, planned)))
 
 
 def _type_of(pool: PoolDefinition, known: Known) -> PoolType:
@@ -178,7 +181,7 @@ def _told_by(seen: Seen, planned: PoolPlan) -> tuple[str, ...]:
 def _report(keeper: PoolKeeper, wanted: Wanted, planned: Whole, after: Mapping[str, Any], last: Whole) -> Report:
     shown = after.get("pool")
     facts = {
-        "pool": None if shown is None else _facts(shown, keeper, wanted, planned, last.space),
+        "pool": None if shown is None else _facts(shown, keeper, wanted, planned, last),
         "restart_needed": list(last.pool.restart_for),
         "steps": planned.describe(),
     }
@@ -186,10 +189,9 @@ def _report(keeper: PoolKeeper, wanted: Wanted, planned: Whole, after: Mapping[s
     return Report(planned.before != after, facts, planned.before, after, warnings)
 
 
-def _facts(
-    shown: Mapping[str, Any], keeper: PoolKeeper, wanted: Wanted, planned: Whole, space: Space | None
-) -> dict[str, Any]:
+def _facts(shown: Mapping[str, Any], keeper: PoolKeeper, wanted: Wanted, planned: Whole, last: Whole) -> dict[str, Any]:
     boot = planned.boot.after.get("boot")
+    space = last.space
     at_boot = keeper.starts_at_boot(wanted.name) if boot is None else boot["unit"] is not None
     return {
         **shown,
@@ -197,4 +199,5 @@ def _facts(
         "capacity": None if space is None else space.capacity,
         "allocation": None if space is None else space.allocation,
         "available": None if space is None else space.available,
+        "volume_group": last.group,
     }

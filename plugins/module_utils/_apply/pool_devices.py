@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply.disks import alone_on, inspect, read_disks
 from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
@@ -18,8 +19,10 @@ from ansible_collections.virt.san.plugins.module_utils._host.lvm_group import re
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._plan.disks import parse_names
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+from ansible_collections.virt.san.plugins.module_utils._pools import logical
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice, Inspected
 from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import LabelDevice, UnlabelDevice
@@ -45,6 +48,12 @@ def look_at_devices(host: Host, needs: Needs, seen: Seen) -> Seen:
     for name, other in _twice(found).items():
         silent[name] = f"it is the same device as {other}: name it once"
     return replace(seen, devices=found, groups=sight, silent=silent)
+
+
+def told_group(pool: PoolDefinition, seen: Seen) -> dict[str, Any] | None:
+    """Return the volume group of a pool, with the UUIDs of all that is in it; None for a pool without one."""
+    found = seen.groups.named(logical.group_name(pool)) if seen.groups is not None else ()
+    return found[0].to_dict() if len(found) == 1 else None
 
 
 def _twice(found: dict[str, Inspected]) -> dict[str, str]:

@@ -133,3 +133,15 @@ def test_options_that_cannot_be(machine: PoolMachine, options: dict[str, Any], s
 def test_nobody_has_said_what_it_is(machine: PoolMachine) -> None:
     with pytest.raises(NotFoundError, match="there is no pool isos"):
         run(machine, name="isos", state="active")
+
+
+def test_a_volume_group() -> None:
+    wwid = "36001405" + "1" * 25
+    source = {**SOURCE, "host": None, "dir": None, "devices": [wwid, "/dev/vdb"]}
+    pool = storage_pool.pool_of({**DEFAULTS, "name": "guests", "type": "logical", "source": source})
+    assert pool is not None
+    assert pool.target.path == "/dev/guests"
+    assert [one.path for one in pool.source.devices] == [f"/dev/disk/by-id/dm-uuid-mpath-{wwid}", "/dev/vdb"]
+    for wrong in ({"name": "a b"}, {"devices": ["sdb"]}):
+        with pytest.raises(InputError, match="source\\."):
+            storage_pool.pool_of({**DEFAULTS, "name": "guests", "type": "logical", "source": {**source, **wrong}})

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Devices and groups of pools on recorded machines: what is looked at, what is silent, and which LUNs are had alone."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import pytest
+
+from ansible_collections.virt.san.plugins.module_utils._apply import pool_devices
+from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import (
+    alone_for,
+    look_at_devices,
+    told_group,
+)
+from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
+from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
+from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk, device_path
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice, Inspected
+from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import DeactivateGroup, UnlabelDevice
+from ansible_collections.virt.san.tests.unit.support.groups import NAME, group, pv, sight
+from ansible_collections.virt.san.tests.unit.support.multipathing import wwid
+from ansible_collections.virt.san.tests.unit.support.recorded import recorded
+
+GONE = device_path(wwid(9))
+
+
+@pytest.fixture(params=["debian12-fc", "debian13-fc"])
+def host(request, tmp_path):
+    with recorded(request.param, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def units(host):
+    return [unit for unit in read_san(host).luns if unit.map and unit.paths and not unit.problem][:2]
+
+
+def test_what_is_on_devices_in_no_group(host, units, monkeypatch) -> None:
+    member, free = units
+    held = group(pv(1, kernel=member.map.dm))
+    looked = []
+
+    def inspect(_host, disks):
+        looked.extend(disks)
+        return tuple(Inspected(disk, Contents(data_at=7)) for disk in disks)
+
+    monkeypatch.setattr(pool_devices, "inspect", inspect)
+    monkeypatch.setattr(pool_devices, "read_groups", lambda _host, _units: sight(held))
+    names = (device_path(member.wwid), device_path(free.wwid), GONE, f"/dev/{free.paths[0].device}")
+    seen = look_at_devices(host, Needs(devices=names, group=NAME), Seen(silent={"/x": "late"}))
+    assert {name: one.contents.data_at for name, one in seen.devices.items()} == {
+        names[0]: None,
+        names[1]: 7,
+        names[3]: 7,
+    }
+    assert {disk.kernel for disk in looked} == {free.map.dm}
+    assert set(seen.silent) == {"/x", GONE, names[3]}
+    assert "is not on this host" in seen.silent[GONE]
+    assert f"the same device as {names[1]}" in seen.silent[names[3]]
+    assert told_group(PoolDefinition(NAME, "logical"), seen)["uuid"] == "vg-uuid"
+    assert told_group(PoolDefinition(NAME, "logical"), Seen()) is None
+
+
+def test_luns_that_are_written_are_had_alone(host, units, monkeypatch) -> None:
+    asked = []
+
+    @contextmanager
+    def alone_on(_host, _san, disks, timeout, required):
+        asked.append(([disk.unit and disk.unit.wwid for disk in disks], timeout, required))
+        yield Held(1)
+
+    monkeypatch.setattr(pool_devices, "alone_on", alone_on)
+    one, two = units
+    steps = (
+        BlankDevice(Disk(one.device, one.map.dm, one.size, one.wwid, one)),
+        UnlabelDevice(Disk(two.device, two.map.dm, two.size), "pv"),
+        UnlabelDevice(Disk("/dev/vdb", "vdb", 1), "pv"),
+        DeactivateGroup(group()),
+    )
+    with alone_for(host, steps, 5.0, required=True):
+        pass
+    with alone_for(host, (DeactivateGroup(group()),), 5.0, required=False):
+        pass
+    assert asked == [([one.wwid, two.wwid, None], 5.0, True), ([], 5.0, False)]
