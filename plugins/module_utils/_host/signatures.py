@@ -149,7 +149,8 @@ def blank(host: Host, path: str, deadline: float = DEADLINE) -> None:
 
 def _perform(host: Host, write: Write, deadline: float) -> str:
     """Do one thing to a device, in a child. Raises CommandError where it fails, or is not back in time."""
-    job = f"io-{os.path.basename(write.path)}"
+    # The kernel keeps 15 bytes of a process's name: not enough for a WWID.
+    job = f"io-{(host.link(write.path) or write.path).rpartition('/')[2]}"
     hung = children.left_behind(host, [job])
     if hung:
         raise CommandError(
