@@ -191,10 +191,12 @@ options:
     description:
       - Seconds for each step that touches storage, such as mounting. A step that is not done by then has failed.
       - Another run that is about the same pool, such as the boot's attempt to start it, is waited for as long.
+      - So is another host that builds on the same LUN.
     type: float
     default: 60.0
 requirements:
   - lxml (C(python3-lxml)) on the host
+  - for O(type=logical) C(lvm2), and LUNs that know persistent reservations (SPC-3)
   - for O(type=netfs) C(mount.nfs) on the host (C(nfs-common), C(nfs-utils))
 notes:
   - Kept on the host - a definition in C(/etc/virt-san/pools), until the next boot a note in C(/run/virt-san/pools), and
@@ -207,6 +209,8 @@ notes:
     C(san-p-...).
 seealso:
   - module: virt.san.npiv_vport
+  - module: virt.san.multipath_devices
+  - module: virt.san.scsi_device
   - module: community.libvirt.virt_pool
 author:
   - virt.san contributors (!UNKNOWN)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import DEADLINE, HOSTS, LAB, ROOT, Lab
+from .conftest import DEADLINE, HOSTS, LAB, ROOT, Ansible, Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("driver")]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600), pytest.mark.usefixtures("driver")]
 
 SCAN = (
     "for h in /sys/class/fc_host/host*; do echo '- - -' > /sys/class/scsi_host/${h##*/}/scan; done;"
@@ -220,6 +220,34 @@ def test_removed_leaves_blank_luns(lab: Lab, driver: Driver, luns: list[str]) ->
         assert [one["state"] for one in found["disks"]] == ["blank", "blank"]
         assert found["groups"] == []
     assert driver.ok(host, "remove", *luns)["changed"] is False
+
+
+def test_the_same_task_on_both_hosts_at_once(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
+    """By the module, from present to absent: one host has made the group, and it is the other's to see, not to use."""
+    task: dict[str, Any] = {"name": "shared", "type": "logical", "source": {"devices": luns}, "timeout": 120}
+    run = ansible.module("kvm", "storage_pool", **task)
+    made = {host: any("create volume group" in step for step in run[host]["steps"]) for host in HOSTS}
+    assert sorted(made.values()) == [False, True]
+    assert all(run[host]["changed"] and run[host]["pool"]["built"] for host in HOSTS)
+    groups = [run[host]["pool"]["volume_group"] for host in HOSTS]
+    assert groups[0]["uuid"] == groups[1]["uuid"]
+    assert {pv["wwid"] for pv in groups[0]["pvs"]} == set(luns)
+    again = ansible.module("kvm", "storage_pool", **task)
+    assert [again[host]["changed"] for host in HOSTS] == [False, False]
+    owner = next(host for host in HOSTS if made[host])
+    other = next(host for host in HOSTS if host != owner)
+    refused = ansible.module(other, "storage_pool", fails=True, name="shared", state="active")
+    assert groups[0]["system_id"] in refused[other]["msg"]
+    checked = ansible.module(owner, "storage_pool", flags=("--check",), name="shared", state="active")
+    for expected in (True, False):
+        started = ansible.module(owner, "storage_pool", name="shared", state="active")
+        assert (started[owner]["changed"], started[owner]["pool"]["state"]) == (expected, "active")
+    assert checked[owner]["changed"]
+    lab.ssh(owner, "virsh -q pool-define --validate /etc/virt-san/pools/shared.xml && virsh -q pool-undefine shared")
+    ansible.module(other, "storage_pool", name="shared", state="absent")
+    gone = ansible.module(owner, "storage_pool", name="shared", state="absent", delete_contents=True)
+    assert any("leave" in step and "blank" in step for step in gone[owner]["steps"])
+    assert "shared" not in lab.ssh(owner, "vgs --noheadings -o vg_name")
 
 
 @pytest.mark.parametrize("steps", [pytest.param(n, marks=pytest.mark.full) if n != 2 else n for n in range(4)])

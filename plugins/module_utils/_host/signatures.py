@@ -38,6 +38,7 @@ CHUNK = 65536
 NOTHING = -1
 
 KPARTX = "/sbin/kpartx"
+PARTX = ("/usr/bin/partx", "/usr/sbin/partx")
 WIPEFS = ("wipefs", "--json", "--no-act", "--output", "OFFSET,LENGTH,TYPE,USAGE,UUID,LABEL")
 DEADLINE = 60.0
 """Seconds for reading or blanking one device."""
@@ -200,5 +201,6 @@ def forget_partitions(host: Host, path: str, paths: Iterable[Path]) -> None:
     """
     if host.exists(KPARTX) and path.startswith("/dev/mapper/"):
         host.run([KPARTX, "-d", path], DEADLINE, accept=range(256))
-    for one in (path, *(f"/dev/{way.device}" for way in paths)):
-        host.run(["partx", "--delete", one], DEADLINE, accept=range(256))
+    if any(map(host.exists, PARTX)):
+        for one in (path, *(f"/dev/{way.device}" for way in paths)):
+            host.run(["partx", "--delete", one], DEADLINE, accept=range(256))

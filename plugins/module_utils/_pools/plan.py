@@ -133,10 +133,10 @@ def _live(known: Known, pool: PoolDefinition, seen: Seen, kind: PoolType) -> Poo
 
 
 def _refuse_shared(known: Known, pool: PoolDefinition) -> None:
-    """Raise RefusedError where two pools would be in one folder."""
+    """Raise RefusedError where two pools would be in one folder, or would be one volume group."""
     path = pool.target.path
     for name, other in known.others.items():
-        if path is not None and path == other.target.path and not path.startswith("/dev/"):
+        if path is not None and path == other.target.path and (pool.type == "logical" or not path.startswith("/dev/")):
             raise RefusedError(f"{path} is already the target of pool {name}: name another target.path", name=name)
 
 

@@ -150,6 +150,13 @@ def test_a_group_that_somebody_has_made() -> None:
         plan("present", look(sight()), pool=pool())
 
 
+def test_one_group_is_one_pool() -> None:
+    mine = replace(pool(ONE, name="data"), target=Target("/dev/data"))
+    others = {"other": replace(mine, name="other")}
+    with pytest.raises(RefusedError, match="already the target of pool other"):
+        plan("present", look(sight(), seen(1)), Known(NAME, others=others), pool=mine)
+
+
 def test_what_is_needed_and_known() -> None:
     assert KIND.needs(pool(ONE)) == Needs(devices=(ONE,), group=NAME)
     assert (KIND.needs(pool(ONE)) + Needs()).group == NAME
