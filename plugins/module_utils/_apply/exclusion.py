@@ -116,6 +116,27 @@ def exclusive(
             held.warnings += _give_back(host, lun, held.key)
 
 
+def let_others_finish(host: Host, san: San, units: Iterable[LogicalUnit], timeout: float) -> None:
+    """Wait at most `timeout` seconds for other hosts of this collection to be done with LUNs. Nothing is written.
+
+    What a host has half made looks like something else, and would be refused.
+    """
+    wanted = tuple(units)
+
+    def held() -> bool:
+        return any(_held_elsewhere(host, san, unit) for unit in wanted)
+
+    wait_until(host, held, lambda busy: not busy, timeout, interval=INTERVAL)
+
+
+def _held_elsewhere(host: Host, san: San, unit: LogicalUnit) -> bool:
+    try:
+        holder = _look(host, _lun(host, san, unit)).holder
+        return holder is not None and holder != _own_key(host) and is_ours(holder)
+    except SanError:
+        return False  # who wants to build there has a better reason why not
+
+
 def _own_key(host: Host) -> int:
     try:
         return host_key(host.read(MACHINE_ID) or "")

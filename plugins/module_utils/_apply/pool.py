@@ -12,7 +12,11 @@ from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply import pool_steps
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
-from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import alone_for, told_group
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import (
+    alone_for,
+    let_others_build,
+    told_group,
+)
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, RefusedError
@@ -88,7 +92,13 @@ def ensure(
 
 def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None, timeout: float) -> Report:
     new_uuid = str(uuid.uuid4())
-    planned = plan(host, keeper, wanted, autostart, new_uuid)
+    try:
+        planned = plan(host, keeper, wanted, autostart, new_uuid)
+    except RefusedError:
+        if wanted.pool is None or not wanted.pool.source.devices:
+            raise
+        let_others_build(host, wanted.pool, timeout)
+        planned = plan(host, keeper, wanted, autostart, new_uuid)
     if not planned.steps:
         return _report(keeper, wanted, planned, planned.after, planned)
     with alone_for(host, planned.steps, timeout, wanted.exclusive) as held:

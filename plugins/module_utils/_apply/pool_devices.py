@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.virt.san.plugins.module_utils._apply import exclusion
 from ansible_collections.virt.san.plugins.module_utils._apply.disks import alone_on, inspect, read_disks
 from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
@@ -77,6 +78,20 @@ def alone_for(host: Host, steps: Iterable[Step], timeout: float, required: bool)
     seen = [replace(disk, unit=disk.unit or _unit(san, disk)) for disk in disks.values()]
     with alone_on(host, san, seen, timeout, required) as held:
         yield held
+
+
+def let_others_build(host: Host, pool: PoolDefinition | None, timeout: float) -> None:
+    """Wait until no other host is in the middle of building on the LUNs that a pool names."""
+    san = read_san(host)
+    found = [_named_unit(host, san, device.path) for device in (pool.source.devices if pool is not None else ())]
+    exclusion.let_others_finish(host, san, [unit for unit in found if unit is not None], timeout)
+
+
+def _named_unit(host: Host, san: San, name: str) -> LogicalUnit | None:
+    try:
+        return read_disks(host, san, (name,))[name].unit
+    except SanError:
+        return None
 
 
 def _written(step: Step) -> tuple[Disk, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path as File
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import exclusive
+from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import exclusive, let_others_finish
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     CommandError,
     IdentityError,
@@ -144,6 +144,25 @@ def test_whatever_comes_between_only_one_has_it(one, two, lun, monkeypatch, at, 
     winner, loser = (one, two) if got == ["one"] else (two, one)
     assert winner.writes()
     assert not loser.writes()
+
+
+def test_what_another_host_is_building_is_waited_for(one, two, lun, monkeypatch) -> None:
+    context = one.alone(monkeypatch)
+    context.__enter__()
+    before = dict(lun.registered)
+    monkeypatch.setattr(children, "write_all", two.write_all)
+    let_others_finish(two.host, San(luns=(two.unit,)), [two.unit], 4.0)
+    assert (two.timer.now >= 4.0, lun.registered) == (True, before)
+    monkeypatch.setattr(children, "write_all", one.write_all)
+    let_others_finish(one.host, San(luns=(one.unit,)), [one.unit], 4.0)
+    assert one.timer.now == 0.0
+    context.__exit__(None, None, None)
+    monkeypatch.setattr(children, "write_all", two.write_all)
+    began = two.timer.now
+    let_others_finish(two.host, San(luns=(two.unit,)), [two.unit], 4.0)
+    lun.knows = False
+    let_others_finish(two.host, San(luns=(two.unit,)), [two.unit], 4.0)
+    assert two.timer.now == began
 
 
 def test_a_killed_run_is_taken_up_by_its_own_host(one, lun, monkeypatch) -> None:

@@ -13,13 +13,14 @@ from ansible_collections.virt.san.plugins.module_utils._apply import pool_device
 from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import (
     alone_for,
+    let_others_build,
     look_at_devices,
     told_group,
 )
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk, device_path
-from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Source, SourceDevice
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice, Inspected
 from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import DeactivateGroup, UnlabelDevice
@@ -65,6 +66,18 @@ def test_what_is_on_devices_in_no_group(host, units, monkeypatch) -> None:
     assert f"the same device as {names[1]}" in seen.silent[names[3]]
     assert told_group(PoolDefinition(NAME, "logical"), seen)["uuid"] == "vg-uuid"
     assert told_group(PoolDefinition(NAME, "logical"), Seen()) is None
+
+
+def test_what_others_build_is_waited_for(host, units, monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        pool_devices.exclusion,
+        "let_others_finish",
+        lambda _host, _san, found, timeout: asked.append(([unit.wwid for unit in found], timeout)),
+    )
+    devices = tuple(map(SourceDevice, (device_path(units[0].wwid), GONE, "/dev/vda")))
+    let_others_build(host, PoolDefinition(NAME, "logical", Source(devices=devices)), 5.0)
+    assert asked == [([units[0].wwid], 5.0)]
 
 
 def test_luns_that_are_written_are_had_alone(host, units, monkeypatch) -> None:
