@@ -15,6 +15,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import c
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import (
     alone_for,
     let_others_build,
+    refuse_others,
     told_group,
 )
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
@@ -104,7 +105,8 @@ def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | No
     with alone_for(host, planned.steps, timeout, wanted.exclusive) as held:
         if held.wwids:
             # Another host may have built meanwhile.
-            planned = plan(host, keeper, wanted, autostart, new_uuid)
+            before, planned = planned, plan(host, keeper, wanted, autostart, new_uuid)
+            refuse_others(before.steps, planned.steps)
         try:
             carry_out(planned.steps, lambda step: perform(host, keeper, step, timeout))
         except ApplyError as error:

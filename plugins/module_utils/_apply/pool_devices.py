@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.virt.san.plugins.module_utils._apply import exclusion
 from ansible_collections.virt.san.plugins.module_utils._apply.disks import alone_on, inspect, read_disks
 from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
-from ansible_collections.virt.san.plugins.module_utils._errors import SanError
+from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_group import read_groups
@@ -25,8 +25,8 @@ from ansible_collections.virt.san.plugins.module_utils._plan.disks import parse_
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import logical
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, Seen
-from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice, Inspected
-from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import LabelDevice, UnlabelDevice
+from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import DeviceStep
 
 
 def look_at_devices(host: Host, needs: Needs, seen: Seen) -> Seen:
@@ -73,7 +73,7 @@ def alone_for(host: Host, steps: Iterable[Step], timeout: float, required: bool)
 
     Raises what `alone_on` raises.
     """
-    disks = {disk.kernel: disk for step in steps for disk in _written(step)}
+    disks = _written(steps)
     san = read_san(host) if disks else San()
     seen = [replace(disk, unit=disk.unit or _unit(san, disk)) for disk in disks.values()]
     with alone_on(host, san, seen, timeout, required) as held:
@@ -94,8 +94,19 @@ def _named_unit(host: Host, san: San, name: str) -> LogicalUnit | None:
         return None
 
 
-def _written(step: Step) -> tuple[Disk, ...]:
-    return (step.disk,) if isinstance(step, (BlankDevice, LabelDevice, UnlabelDevice)) else ()
+def refuse_others(held: Iterable[Step], planned: Iterable[Step]) -> None:
+    """Raise RefusedError where steps planned later write to devices that are not held for the earlier ones."""
+    known = _written(held)
+    new = [disk.label for kernel, disk in _written(planned).items() if kernel not in known]
+    if new:
+        raise RefusedError(
+            f"{', '.join(new)} would be written to as well by now: something changed; run the task again"
+        )
+
+
+def _written(steps: Iterable[Step]) -> dict[str, Disk]:
+    """Return the devices that steps write to, by kernel name."""
+    return {step.disk.kernel: step.disk for step in steps if isinstance(step, DeviceStep)}
 
 
 def _unit(san: San, disk: Disk) -> LogicalUnit | None:

@@ -15,6 +15,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import InUseError
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import DeviceStep
 
 BLANK, OURS, TAKEN = "blank", "ours", "taken"
 
@@ -55,10 +56,9 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class BlankDevice:
+class BlankDevice(DeviceStep):
     """Erase all signatures and both ends of a device that the task says to overwrite, or to leave blank."""
 
-    disk: Disk
     found: tuple[str, ...] = ()
 
     def describe(self) -> str:

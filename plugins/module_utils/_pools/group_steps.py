@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
 from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupPv
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import DeviceStep
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,9 @@ class SetSystemId:
 
 
 @dataclass(frozen=True)
-class LabelDevice:
+class LabelDevice(DeviceStep):
     """Make a PV of a blank device, and have LVM use it."""
 
-    disk: Disk
     uuid: str
     labelled: bool = False
     """An earlier run got as far as that."""
@@ -126,10 +126,9 @@ class RemoveGroup:
 
 
 @dataclass(frozen=True)
-class UnlabelDevice:
+class UnlabelDevice(DeviceStep):
     """Leave a device that was in a group blank, for whoever uses it next."""
 
-    disk: Disk
     uuid: str
     """Of the PV that may be on it; anything else may not."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Permissions,
     PoolDefinition,
@@ -56,6 +57,16 @@ class NoteStopped:
 
     def describe(self) -> str:
         return f"note that pool {self.name} does not run"
+
+
+# Devices.
+
+
+@dataclass(frozen=True)
+class DeviceStep:
+    """Something that writes to a device itself: done while no other host may write there, and planned anew before."""
+
+    disk: Disk
 
 
 # Folders and what is mounted on them.

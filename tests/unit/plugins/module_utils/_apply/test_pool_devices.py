@@ -15,8 +15,10 @@ from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices impor
     alone_for,
     let_others_build,
     look_at_devices,
+    refuse_others,
     told_group,
 )
+from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk, device_path
@@ -101,3 +103,12 @@ def test_luns_that_are_written_are_had_alone(host, units, monkeypatch) -> None:
     with alone_for(host, (DeactivateGroup(group()),), 5.0, required=False):
         pass
     assert asked == [([one.wwid, two.wwid, None], 5.0, True), ([], 5.0, False)]
+
+
+def test_devices_that_are_not_held_are_not_written_to(units) -> None:
+    """What is planned once a LUN is held may find more to do; on other LUNs that has to wait for another run."""
+    one, two = (Disk(unit.device, unit.map.dm, unit.size, unit.wwid, unit) for unit in units)
+    refuse_others((BlankDevice(one), DeactivateGroup(group())), (UnlabelDevice(one, "pv"),))
+    refuse_others((BlankDevice(one),), (DeactivateGroup(group()),))
+    with pytest.raises(RefusedError, match=rf"{two.wwid}\) would be written to as well"):
+        refuse_others((BlankDevice(one),), (BlankDevice(one), BlankDevice(two)))
