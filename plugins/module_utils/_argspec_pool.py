@@ -26,7 +26,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import (
 
 POOL: dict[str, Any] = {
     "name": {"type": "str"},
-    "type": {"type": "str", "choices": ["dir", "logical", "netfs"]},
+    "type": {"type": "str", "choices": ["dir", "fs", "logical", "netfs"]},
     "uuid": {"type": "str"},
     "source": {
         "type": "dict",

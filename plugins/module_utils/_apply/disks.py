@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ansible_collections.virt.san.plugins.module_utils._apply import removal
 from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held, exclusive
-from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, IdentityError
-from ansible_collections.virt.san.plugins.module_utils._host import scan
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, IdentityError, SanError
+from ansible_collections.virt.san.plugins.module_utils._host import ext4, scan
 from ansible_collections.virt.san.plugins.module_utils._host.bare import exact_name, read_bare
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._host.signatures import read_contents
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
+from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
 from ansible_collections.virt.san.plugins.module_utils._plan.disks import Sight, resolve
 from ansible_collections.virt.san.plugins.module_utils._plan.guard import label
@@ -37,7 +39,17 @@ def read_disks(host: Host, san: San, names: Iterable[str]) -> dict[str, Disk]:
 
 def inspect(host: Host, disks: Iterable[Disk]) -> tuple[Inspected, ...]:
     """Return devices with what is on them now, whatever this host has cached."""
-    return tuple(Inspected(disk, read_contents(host, disk.path)) for disk in disks)
+    return tuple(Inspected(disk, _look_into(host, disk)) for disk in disks)
+
+
+def _look_into(host: Host, disk: Disk) -> Contents:
+    found = read_contents(host, disk.path, mounted=disk.mounted)
+    if disk.mounted or not any(one.kind == ext4.KIND for one in found.signatures):
+        return found
+    try:
+        return replace(found, mmp=ext4.read_mmp(host, disk.path))
+    except SanError as error:
+        return Contents(problem=error.message)
 
 
 @contextmanager

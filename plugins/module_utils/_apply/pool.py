@@ -140,7 +140,7 @@ def plan(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None,
     if pool is None:
         planned, kind, seen = plan_nothing(known), None, Seen()
     else:
-        kind = _type_of(pool, known)
+        kind = _type_of(known, pool)
         stopping = wanted.state in ("inactive", "absent")
         seen = look(host, _needs(kind, known, pool), known.started is not None, with_users=stopping)
         seen = replace(seen, remove_devices=wanted.remove_devices)
@@ -156,11 +156,11 @@ def plan(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None,
     return Whole(planned, boot, steps, space, group, (*planned.warnings, *_told_by(seen, planned)))
 
 
-def _type_of(pool: PoolDefinition, known: Known) -> PoolType:
+def _type_of(known: Known, pool: PoolDefinition) -> PoolType:
     """Return the pool's type. Raises RefusedError where somebody has written what cannot be worked with."""
     try:
         kind = pool_type(pool.type)
-        for one in filter(None, (known.pool, known.started)):
+        for one in filter(None, (known.pool, known.started, pool)):
             kind.check(one)
     except ValueError as wrong:
         raise RefusedError(

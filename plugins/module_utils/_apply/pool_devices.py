@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.virt.san.plugins.module_utils._apply import exclusion
 from ansible_collections.virt.san.plugins.module_utils._apply.disks import alone_on, inspect, read_disks
 from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
+from ansible_collections.virt.san.plugins.module_utils._apply.group import LABEL
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
@@ -32,7 +33,8 @@ from ansible_collections.virt.san.plugins.module_utils._pools.steps import Devic
 def look_at_devices(host: Host, needs: Needs, seen: Seen) -> Seen:
     """Return what is seen, with the devices and groups that are needed. A device that cannot be used is silent.
 
-    What is on a device is only read if it is in no group yet: that of one that is cannot be overwritten anyway.
+    What is on a device is only read if it is in no group yet: that of one that is cannot be overwritten anyway. A PV
+    that is found without asking for groups makes them known as well.
     """
     san = read_san(host)
     sight = None if needs.group is None else read_groups(host, san.luns)
@@ -46,6 +48,8 @@ def look_at_devices(host: Host, needs: Needs, seen: Seen) -> Seen:
             continue
         member = sight is not None and sight.group_on(disk.kernel) is not None
         found[name] = Inspected(disk, Contents()) if member else inspect(host, [disk])[0]
+        if sight is None and any(one.kind == LABEL for one in found[name].contents.signatures):
+            sight = read_groups(host, san.luns)
     for name, other in _twice(found).items():
         silent[name] = f"it is the same device as {other}: name it once"
     return replace(seen, devices=found, groups=sight, silent=silent)
@@ -53,7 +57,7 @@ def look_at_devices(host: Host, needs: Needs, seen: Seen) -> Seen:
 
 def told_group(pool: PoolDefinition, seen: Seen) -> dict[str, Any] | None:
     """Return the volume group of a pool, with the UUIDs of all that is in it; None for a pool without one."""
-    found = seen.groups.named(logical.group_name(pool)) if seen.groups is not None else ()
+    found = seen.groups.named(logical.group_name(pool)) if seen.groups is not None and pool.type == "logical" else ()
     return found[0].to_dict() if len(found) == 1 else None
 
 

@@ -44,7 +44,7 @@ def _look_at_paths(host: Host, needs: Needs, noted: bool, with_users: bool) -> S
     return Seen(
         folders={path: Folder(**entry) for path, entry in entries.items() if entry is not None},
         # The last one lies on top.
-        mounts={one.point: Mounted(one.source, one.kind, one.options) for one in table if one.point in needs.mounts},
+        mounts={one.point: _mounted(host, one) for one in table if one.point in needs.mounts},
         below=_below(table, needs.mounts),
         users=find_users(host, needs.users) if with_users else {},
         space={path: Space(*room) for path, room in spaces.items() if room is not None},
@@ -52,6 +52,11 @@ def _look_at_paths(host: Host, needs: Needs, noted: bool, with_users: bool) -> S
         silent=silent,
         noted=noted,
     )
+
+
+def _mounted(host: Host, one: mount.TableEntry) -> Mounted:
+    device = (host.link(f"/sys/dev/block/{one.dev_t}") or "").rpartition("/")[2]
+    return Mounted(one.source, one.kind, one.options, device)
 
 
 def _look_at(host: Host, path: str) -> dict[str, Any] | str:

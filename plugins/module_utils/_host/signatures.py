@@ -10,6 +10,7 @@ that it is not known what the device holds. It never means that it is blank.
 
 from __future__ import annotations
 
+import base64
 import errno
 import fcntl
 import json
@@ -59,6 +60,26 @@ class ReadEnds(Write):
             if stat.S_ISBLK(os.fstat(fd).st_mode):
                 fcntl.ioctl(fd, BLKFLSBUF, 0)
             return str(_first_byte(fd))
+        finally:
+            os.close(fd)
+
+
+@dataclass(frozen=True)
+class ReadAt(Write):
+    """Read a piece of the device at `path` past every cache; both numbers are multiples of BLOCK."""
+
+    value: str = "read"
+    offset: int = 0
+    length: int = BLOCK
+
+    def perform(self, host: Host) -> str:
+        """Return the bytes as base64. Raises OSError."""
+        fd = os.open(host.path(self.path), os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+        try:
+            with mmap.mmap(-1, self.length) as buffer:
+                if os.preadv(fd, [buffer], self.offset) < self.length:
+                    raise OSError(errno.EIO, "short read")
+                return base64.b64encode(buffer).decode()
         finally:
             os.close(fd)
 
@@ -116,13 +137,26 @@ def _zero(fd: int, begin: int, end: int, size: int) -> None:
             at += length
 
 
-def read_contents(host: Host, path: str, deadline: float = DEADLINE) -> Contents:
-    """Return what is on a device, or why that is not known. `deadline` is seconds for each of two looks."""
+def read_contents(host: Host, path: str, deadline: float = DEADLINE, mounted: bool = False) -> Contents:
+    """Return what is on a device, or why that is not known. `deadline` is seconds for each of two looks.
+
+    `mounted`: this host has it mounted, and knows by its caches what is there: to drop them would write all back.
+    """
     try:
+        if mounted:
+            return Contents(_signatures(host, path, deadline))
         data_at = int(_perform(host, ReadEnds(path), deadline))
         return Contents(_signatures(host, path, deadline), None if data_at == NOTHING else data_at)
     except SanError as error:
         return Contents(problem=error.message)
+
+
+def read_at(host: Host, path: str, offset: int, length: int, deadline: float = DEADLINE) -> bytes:
+    """Return a piece of a device past every cache. Raises CommandError."""
+    first = offset // BLOCK * BLOCK
+    last = -(-(offset + length) // BLOCK) * BLOCK
+    read = base64.b64decode(_perform(host, ReadAt(path, offset=first, length=last - first), deadline))
+    return read[offset - first :][:length]
 
 
 def drop_caches(host: Host, paths: Iterable[str], deadline: float = DEADLINE) -> None:
@@ -131,14 +165,15 @@ def drop_caches(host: Host, paths: Iterable[str], deadline: float = DEADLINE) ->
         _perform(host, ReadEnds(path), deadline)
 
 
-def blank(host: Host, path: str, deadline: float = DEADLINE) -> None:
-    """Erase every signature on a device, and both of its ends; see that nothing is left of them.
+def blank(host: Host, path: str, deadline: float = DEADLINE, ranges: tuple[tuple[int, int], ...] = ()) -> None:
+    """Erase every signature on a device, both of its ends, and `ranges`; see that no signature is left.
 
     Raises InUseError where something on this host uses the device, CommandError where it is not blank after.
     """
     left = _signatures(host, path, deadline)
     for _round in range(ROUNDS):
-        _perform(host, Blank(path, ranges=tuple((one.offset, max(one.length, 1)) for one in left)), deadline)
+        found = tuple((one.offset, max(one.length, 1)) for one in left)
+        _perform(host, Blank(path, ranges=(*found, *ranges)), deadline)
         left = _signatures(host, path, deadline)
         if not left:
             return

@@ -41,6 +41,21 @@ class Signature:
 
 
 @dataclass(frozen=True)
+class Mmp:
+    """Multiple mount protection of an ext4: a block in which whoever has it mounted writes every few seconds."""
+
+    holder: str = ""
+    """Host that has it mounted, or had it when it went down; empty: it was unmounted as it should be."""
+    device: str = ""
+    """What that host calls the device."""
+    when: str = ""
+    """Last time that it wrote so, by its clock."""
+
+    def __str__(self) -> str:
+        return f"host {self.holder} (as {self.device}), which said so last at {self.when}"
+
+
+@dataclass(frozen=True)
 class Contents:
     """What was found on a device, past every cache."""
 
@@ -49,6 +64,8 @@ class Contents:
     """Where the first byte is that is not zero, among those that were read; None: there is none."""
     problem: str = ""
     """Why it is not known what is on it; then the rest says nothing."""
+    mmp: Mmp | None = None
+    """How its ext4 keeps a second host from mounting it; None: it does not."""
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -78,6 +78,12 @@ class Disk:
         return self.unit is not None
 
     @property
+    def mounted(self) -> bool:
+        """Tell whether this host has it mounted itself, not a partition of it."""
+        names = (self.kernel, self.path.rpartition("/")[2])
+        return any(use.kind == "mount" and use.device in names for use in self.uses)
+
+    @property
     def lasting(self) -> str:
         """The name that stays the same over reboots, as far as there is one."""
         return (self.unit.by_id if self.unit else None) or self.path

@@ -48,6 +48,11 @@ def definition_path(name: str) -> str:
     return f"{DEFINITIONS}/{name}.xml"
 
 
+def kept_path(definition: str) -> str:
+    """Return where that is kept which a definition in XML cannot say."""
+    return f"{definition[: -len('.xml')]}.json"
+
+
 def started_path(name: str) -> str:
     """Return where it is noted by which definition a pool was started."""
     return f"{STARTED}/{name}.xml"

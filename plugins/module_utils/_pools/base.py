@@ -70,6 +70,8 @@ class Mounted:
     source: str
     kind: str
     options: str = ""
+    device: str = ""
+    """Kernel name of the block device it is on; empty where it is on none."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,12 @@ class PoolType(Protocol):
 
     def needs(self, pool: PoolDefinition) -> Needs:
         """Return what has to be known of the host to plan for this pool."""
+
+    def adopts(self, pool: PoolDefinition, seen: Seen) -> str | None:
+        """Return the identity of something on the pool's device that others have made and that can be the pool's.
+
+        Asked where the task says that nothing is to be built. It is kept, and later known by it.
+        """
 
     def is_built(self, pool: PoolDefinition, seen: Seen) -> bool:
         """Tell whether there is something that can be started."""

@@ -73,6 +73,9 @@ def judge(seen: Inspected, own: Own = NOTHING_OWN) -> Verdict:
         return Verdict(OURS, tuple(map(str, contents.signatures)))
     active = [f"in use: {use}" for use in disk.uses if use.active]
     never = list(active)
+    elsewhere = contents.mmp is not None and bool(contents.mmp.holder)
+    if elsewhere:
+        never.append(f"in use: mounted by {contents.mmp}. If that host is gone, mounting it here once settles it")
     if disk.read_only:
         never.append("read-only: the array maps it so, or its map was made over such a path")
     if contents.problem:
@@ -84,7 +87,7 @@ def judge(seen: Inspected, own: Own = NOTHING_OWN) -> Verdict:
     if not found and contents.data_at is not None:
         found.append(f"data of no known kind at byte {contents.data_at}")
     state = TAKEN if never or found else BLANK
-    return Verdict(state, tuple(dict.fromkeys(found)), tuple(never), bool(active))
+    return Verdict(state, tuple(dict.fromkeys(found)), tuple(never), bool(active) or elsewhere)
 
 
 def _is_ours(contents: Contents, own: Own) -> bool:

@@ -24,6 +24,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
 from ansible_collections.virt.san.plugins.module_utils._model.group import TAG, Group, GroupPv, GroupSight, pv_uuid
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected, Own, clear
+from ansible_collections.virt.san.plugins.module_utils._pools.devices import refuse_members
 from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import (
     ActivateGroup,
     CreateGroup,
@@ -126,7 +127,7 @@ def _create(sight: GroupSight, wanted: Wanted) -> GroupPlan:
 def _label(sight: GroupSight, name: str, devices: Iterable[Inspected], overwrite: bool) -> list[Step]:
     """Return what makes PVs of devices. Raises what `clear` raises, RefusedError for what is another group's."""
     found = tuple(devices)
-    _refuse_members(sight, found)
+    refuse_members(sight, found)
     uuids = {one.disk.kernel: pv_uuid(name, str(one.disk.wwid or one.disk.path)) for one in found}
     own = Own(frozenset(uuids.values()))
     steps: list[Step] = list(clear(found, overwrite, own))
@@ -134,21 +135,6 @@ def _label(sight: GroupSight, name: str, devices: Iterable[Inspected], overwrite
         labelled = any(pv.kernel == one.disk.kernel and pv.uuid == uuids[one.disk.kernel] for pv in sight.orphans)
         steps.append(LabelDevice(one.disk, uuids[one.disk.kernel], labelled))
     return steps
-
-
-def _refuse_members(sight: GroupSight, devices: Iterable[Inspected]) -> None:
-    """Raise RefusedError for devices of another group: it may be in use on a host that this one knows nothing of."""
-    for one in devices:
-        group = sight.group_on(one.disk.kernel)
-        if group is not None:
-            owner = f" of host {group.system_id}" if group.system_id not in ("", sight.system_id) else ""
-            raise RefusedError(
-                f"{one.disk.label} is a PV of {group.label}{owner}; not even build: overwrite takes it from a group. "
-                "Remove the group on the host that it belongs to, or take the PV out of it (vgreduce)",
-                wwid=one.disk.wwid,
-                volume_group=group.name,
-                system_id=group.system_id or None,
-            )
 
 
 # Changing

@@ -46,6 +46,9 @@ class LogicalPool:
     def needs(self, pool: PoolDefinition) -> Needs:
         return Needs(devices=_devices(pool), group=group_name(pool))
 
+    def adopts(self, pool: PoolDefinition, seen: Seen) -> str | None:
+        return None
+
     def is_built(self, pool: PoolDefinition, seen: Seen) -> bool:
         return _group(pool, seen) is not None
 

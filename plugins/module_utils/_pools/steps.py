@@ -69,6 +69,30 @@ class DeviceStep:
     disk: Disk
 
 
+@dataclass(frozen=True)
+class MakeFilesystem(DeviceStep):
+    """Make a file system on a device that is blank by then."""
+
+    kind: str
+    uuid: str
+    mmp: bool = False
+    """One that no two hosts can have mounted."""
+
+    def describe(self) -> str:
+        guarded = ", for one host at a time (mmp)" if self.mmp else ""
+        return f"make an {self.kind} file system on {self.disk.label}{guarded}"
+
+
+@dataclass(frozen=True)
+class EraseFilesystem(DeviceStep):
+    """Erase a file system that nobody has mounted by then; anything else that is there by then stays."""
+
+    uuid: str
+
+    def describe(self) -> str:
+        return f"erase the file system on {self.disk.label}"
+
+
 # Folders and what is mounted on them.
 
 
@@ -124,6 +148,8 @@ class Mount:
     point: str
     kind: str
     options: tuple[str, ...]
+    patience: float = 0.0
+    """Seconds that it may take longer than others: the kernel waits for other hosts to make themselves heard."""
 
     def describe(self) -> str:
         return f"mount {self.source} on {self.point} ({self.kind}; {','.join(self.options)})"

@@ -31,6 +31,7 @@ DEFAULTS = {
     "build": "if_needed",
     "remove_devices": False,
     "exclusive": True,
+    "single_host": None,
     "delete_contents": False,
     "force": False,
     "timeout": 10.0,
@@ -111,6 +112,7 @@ def test_owner_by_name(machine: PoolMachine) -> None:
         ({**ISOS, "source": None}, "source.host: a pool of type netfs needs one server"),
         ({**ISOS, "source": {**SOURCE, "host": "nas:/x"}}, "source.host: 'nas:/x' is neither"),
         ({**ISOS, "source": {**SOURCE, "mount_options": ["rw,hard"]}}, "source.mount_options"),
+        ({**IMAGES, "single_host": True}, "single_host: for a pool of type dir it means nothing"),
         ({**ISOS, "uuid": "x"}, "uuid: 'x' is not a UUID"),
         ({**ISOS, "type": None}, "source: give the type too"),
         ({**IMAGES, "target": {"path": "/a", "permissions": {"mode": "711"}}}, "target.permissions.mode"),
@@ -133,6 +135,19 @@ def test_options_that_cannot_be(machine: PoolMachine, options: dict[str, Any], s
 def test_nobody_has_said_what_it_is(machine: PoolMachine) -> None:
     with pytest.raises(NotFoundError, match="there is no pool isos"):
         run(machine, name="isos", state="active")
+
+
+def test_a_file_system() -> None:
+    wwid = "36001405" + "1" * 25
+    source = {**SOURCE, "host": None, "dir": None, "devices": [wwid], "format": "xfs"}
+    options = {**DEFAULTS, "name": "vms", "type": "fs", "source": source, "single_host": True}
+    wanted = storage_pool.wanted_of({**options, "target": {"path": "/vms", "permissions": None}})
+    assert wanted.single_host is True
+    assert wanted.pool is not None
+    assert [one.path for one in wanted.pool.source.devices] == [f"/dev/disk/by-id/dm-uuid-mpath-{wwid}"]
+    for wrong in ({"devices": [wwid, "/dev/vdb"]}, {"devices": []}, {"format": "zfs"}):
+        with pytest.raises(InputError, match="source\\."):
+            storage_pool.wanted_of({**options, "target": TARGET, "source": {**source, **wrong}})
 
 
 def test_a_volume_group() -> None:

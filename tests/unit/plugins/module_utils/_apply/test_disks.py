@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._apply import disks
@@ -14,9 +16,9 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     NotFoundError,
     RefusedError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import children, signatures
+from ansible_collections.virt.san.plugins.module_utils._host import children, ext4, signatures
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
-from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
+from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp, Signature
 from ansible_collections.virt.san.tests.unit.support.kernel import Kernel, page_83
 from ansible_collections.virt.san.tests.unit.support.recorded import recorded
 
@@ -76,7 +78,8 @@ def test_what_is_no_lun(host) -> None:
 def test_what_is_on_them(host, monkeypatch) -> None:
     looked = []
 
-    def read_contents(_host, path):
+    def read_contents(_host, path, mounted=False):
+        assert mounted, "of this one the host knows by its caches what is on it"
         looked.append(path)
         return Contents(data_at=7)
 
@@ -84,6 +87,21 @@ def test_what_is_on_them(host, monkeypatch) -> None:
     (seen,) = disks.inspect(host, disks.read_disks(host, read_san(host), ["/dev/vda"]).values())
     assert (seen.contents.data_at, looked) == (7, ["/dev/vda"])
     assert signatures.DEADLINE
+
+
+def test_who_has_an_ext4(host, monkeypatch) -> None:
+    """What other hosts may have mounted is asked who does; that it cannot be told means that nothing is known."""
+    free = replace(disks.read_disks(host, read_san(host), ["/dev/vda"])["/dev/vda"], uses=())
+    inside = (Signature("ext4", "filesystem", 1080, 2, "84ca"),)
+    monkeypatch.setattr(disks, "read_contents", lambda _host, _path, mounted: Contents(inside))
+    monkeypatch.setattr(ext4, "read_mmp", lambda _host, _path: Mmp("kvm1"))
+    assert disks.inspect(host, [free])[0].contents == Contents(inside, mmp=Mmp("kvm1"))
+
+    def unreadable(_host, _path):
+        raise CommandError("it cannot be read")
+
+    monkeypatch.setattr(ext4, "read_mmp", unreadable)
+    assert disks.inspect(host, [free])[0].contents == Contents(problem="it cannot be read")
 
 
 def test_a_lun_that_is_another_by_now(host, kernel) -> None:

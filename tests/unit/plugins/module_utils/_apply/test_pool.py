@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_look
-from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
+from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper, defined
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     ApplyError,
     InUseError,
@@ -25,7 +25,9 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
 from ansible_collections.virt.san.plugins.module_utils._host import busy, folders
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.pool import GENERATED, Target
+from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import Define, NoteStarted, Undefine
 from ansible_collections.virt.san.plugins.module_utils._xml.pool import parse_pool
 from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
@@ -258,6 +260,33 @@ def test_spoilt_on_disk(machine: PoolMachine) -> None:
     assert run(machine, "images", "active").changed, "other pools go on"
     assert run(machine, "isos", "absent").changed
     assert (machine.mounted(), [name for name in machine.files() if "isos" in name]) == ([], [])
+
+
+def test_what_xml_cannot_say_is_beside_it(machine: PoolMachine) -> None:
+    """Kept as the definition is, and gone with it; libvirt does not see it."""
+    kept = replace(IMAGES, kept=Kept(adopted="84ca"))
+    keeper = NativeKeeper(machine)
+    for step in (Define(kept), NoteStarted(kept)):
+        assert keeper.perform(step)
+    assert sorted(machine.files()) == [
+        f"{place}/virt-san/pools/images.{end}" for place in ("etc", "run") for end in ("json", "xml")
+    ]
+    known = keeper.look("images")
+    assert (known.pool, known.started, known.spoilt) == (kept, kept, None)
+    assert defined(machine) == ("images",)
+    keeper.perform(Define(IMAGES))
+    assert keeper.look("images").pool == IMAGES
+    keeper.perform(Define(kept))
+    (machine.top / "etc/virt-san/pools/images.json").write_text("{}]")
+    assert "images.json: Extra data" in str(keeper.look("images").spoilt)
+    keeper.perform(Undefine("images"))
+    assert machine.files() == {}
+
+
+def test_a_promise_that_the_type_does_nothing_with(machine: PoolMachine) -> None:
+    run(machine, "images", "present")
+    with pytest.raises(RefusedError, match="single_host: for a pool of type dir it means nothing"):
+        run(machine, "images", "present", described=False, single_host=True)
 
 
 def test_a_file_about_another_pool(machine: PoolMachine) -> None:

@@ -16,7 +16,12 @@ from ansible_collections.virt.san.plugins.module_utils._errors import CommandErr
 from ansible_collections.virt.san.plugins.module_utils._host import children, signatures
 from ansible_collections.virt.san.plugins.module_utils._host.children import ChildResult, Write, Written
 from ansible_collections.virt.san.plugins.module_utils._host.host import Completed, Host
-from ansible_collections.virt.san.plugins.module_utils._host.signatures import blank, parse_signatures, read_contents
+from ansible_collections.virt.san.plugins.module_utils._host.signatures import (
+    blank,
+    parse_signatures,
+    read_at,
+    read_contents,
+)
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Signature
 
 EXT4 = {"offset": "0x438", "length": 2, "type": "ext4", "usage": "filesystem", "uuid": "84ca", "label": "foo"}
@@ -83,6 +88,34 @@ def test_signatures(device) -> None:
 def test_data_that_nobody_knows(device, at) -> None:
     device.write(at, b"x")
     assert read_contents(device.host, DISK).data_at == at
+
+
+def test_what_is_mounted_here_is_in_the_caches(device, monkeypatch) -> None:
+    """To look past them would write back all that guests have written."""
+    device.says = [says(EXT4)]
+    monkeypatch.setattr(children, "write_all", None)
+    assert read_contents(device.host, DISK, mounted=True).signatures[0].uuid == "84ca"
+    device.code = 1
+    assert "it failed" in read_contents(device.host, DISK, mounted=True).problem
+
+
+@pytest.mark.parametrize(("at", "length"), [(0, 4096), (1024, 1024), (4000, 200), (8 * MIB - 512, 512)])
+def test_a_piece_of_it(device, at, length) -> None:
+    content = bytes(range(1, 251)) * (length // 250 + 1)
+    device.write(at, content[:length])
+    assert read_at(device.host, DISK, at, length) == content[:length]
+
+
+def test_beyond_its_end(device) -> None:
+    with pytest.raises(CommandError, match="Input/output error"):
+        read_at(device.host, DISK, 8 * MIB, 512)
+
+
+def test_erasing_more(device) -> None:
+    device.write(0, b"x" * 8 * MIB)
+    blank(device.host, DISK, ranges=((3 * MIB, MIB),))
+    assert not any(device.data[3 * MIB : 4 * MIB])
+    assert device.data[4 * MIB : 7 * MIB] == b"x" * 3 * MIB
 
 
 def test_data_in_the_middle_is_not_looked_for(device) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.block import Use
-from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Signature
+from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp, Signature
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import (
     BLANK,
@@ -65,6 +65,11 @@ def test_what_is_not_blank_is_refused_unless_named(one, told) -> None:
         (seen(problem="Input/output error"), RefusedError, "what is on it is not known: Input/output error"),
         (seen(read_only=True), RefusedError, "read-only"),
         (seen(size=0), RefusedError, "its size is 0"),
+        (
+            Inspected(DISK, Contents((EXT4,), mmp=Mmp("kvm1", "dm-3", "2026"))),
+            InUseError,
+            r"mounted by host kvm1 \(as dm-3\), which said so last at 2026",
+        ),
     ],
 )
 def test_what_is_refused_whatever_the_task_says(one, error, told) -> None:

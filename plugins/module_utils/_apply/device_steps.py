@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out what is planned for a device that is one pool's alone."""
+
+from __future__ import annotations
+
+from ansible_collections.virt.san.plugins.module_utils._apply import group
+from ansible_collections.virt.san.plugins.module_utils._apply.disks import inspect
+from ansible_collections.virt.san.plugins.module_utils._errors import (
+    CommandError,
+    InUseError,
+    RefusedError,
+    SanError,
+)
+from ansible_collections.virt.san.plugins.module_utils._host import ext4, mkfs
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+from ansible_collections.virt.san.plugins.module_utils._pools import steps
+
+
+def perform(host: Host, step: Step, timeout: float) -> bool:
+    """Carry out a step within `timeout` seconds; tell whether it was one of these at all.
+
+    Raises CommandError, InUseError, RefusedError, UnavailableError.
+    """
+    if isinstance(step, steps.MakeFilesystem):
+        _make(host, step, timeout)
+    elif isinstance(step, steps.EraseFilesystem):
+        _erase(host, step)
+    else:
+        return False
+    return True
+
+
+def _make(host: Host, step: steps.MakeFilesystem, timeout: float) -> None:
+    """Make a file system; what is left of one that was not finished is erased, as the next run could not know it."""
+    try:
+        mkfs.make(host, step.disk.path, step.kind, step.uuid, step.mmp, timeout)
+    except CommandError as error:
+        try:
+            group.erase(host, step.disk)
+        except SanError as worse:
+            error.message += f"; and it is not blank any more: {worse.message}"
+        raise
+
+
+def _erase(host: Host, step: steps.EraseFilesystem) -> None:
+    """Erase a file system. Raises RefusedError if anything else is there, InUseError where a host has it mounted."""
+    found = inspect(host, [step.disk])[0].contents
+    astray = [str(one) for one in found.signatures if one.uuid != step.uuid]
+    if found.problem or astray:
+        told = found.problem or ", ".join(astray)
+        raise RefusedError(f"{step.disk.label} is not erased: {told}, not the file system {step.uuid} that was there")
+    if found.mmp is not None and found.mmp.holder:
+        raise InUseError(f"{step.disk.label} is not erased: mounted by {found.mmp}")
+    group.erase(host, step.disk)
+
+
+def refuse_mounted_elsewhere(host: Host, step: steps.Mount) -> None:
+    """Raise InUseError where another host keeps a file system from being mounted, and says so on its device."""
+    if step.kind != ext4.KIND:
+        return
+    try:
+        found = ext4.read_mmp(host, step.source)
+    except SanError:
+        return  # why it could not be mounted is the better reason
+    if found is not None and found.holder:
+        raise InUseError(
+            f"{step.source} is in use by {found}. Stop the pool there first. If that host is gone, try again",
+            path=step.point,
+            holders=[found.holder],
+        )
