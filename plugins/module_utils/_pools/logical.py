@@ -18,7 +18,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools import group as gr
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Needs, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.folders import check_source
 
-FORMATS = (None, "auto", "lvm2")
+FORMATS = (None, "unknown", "lvm2")
 TAKEN = ("devices", "name", "format")
 
 
