@@ -26,7 +26,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import (
 
 POOL: dict[str, Any] = {
     "name": {"type": "str"},
-    "type": {"type": "str", "choices": ["dir", "fs", "logical", "netfs"]},
+    "type": {"type": "str", "choices": ["dir", "disk", "fs", "logical", "netfs"]},
     "uuid": {"type": "str"},
     "source": {
         "type": "dict",
@@ -64,8 +64,10 @@ def described(options: Mapping[str, Any], name: str) -> PoolDefinition | None:
         return None
     source, target = _source(options["source"]), _target(options["target"])
     if options["type"] == "logical" and target.path is None:
-        # libvirt wants it said.
+        # libvirt wants it said, as below.
         target = replace(target, path=f"/dev/{source.name or name}")
+    if options["type"] == "disk" and target.path is None:
+        target = replace(target, path="/dev")
     return PoolDefinition(
         name=name,
         type=options["type"],

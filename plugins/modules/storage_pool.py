@@ -13,8 +13,8 @@ version_added: 0.1.0
 description:
   - Keeps storage pools as libvirt knows them, without libvirt - the same few options for every kind of storage.
   - A pool is defined, built if there is nothing to start yet, started, and on demand started at every boot.
-  - Types so far are V(dir), a folder of the host, V(fs), a file system on a LUN of its own, V(netfs), an export of an
-    NFS server, and V(logical), a volume group of LVM.
+  - Types so far are V(dir), a folder of the host, V(disk), a LUN with a partition table, V(fs), a file system on a LUN
+    of its own, V(netfs), an export of an NFS server, and V(logical), a volume group of LVM.
   - The definition is kept as libvirt's storage pool XML in C(/etc/virt-san/pools), so that C(virsh pool-define) takes
     the file as it is.
   - What is in use is not stopped and not deleted; who uses it is named. A server that does not answer makes the task
@@ -52,6 +52,8 @@ options:
   type:
     description:
       - V(dir) - a folder of the host. That such a pool runs is a note, which a reboot strikes out.
+      - V(disk) - a partition table on one LUN (or disk), and its partitions. That such a pool runs is a note, as with
+        V(dir), and stopping it ends nothing.
       - V(fs) - a file system on one LUN (or disk), mounted with C(nodev), C(nosuid) and C(noexec). It runs as long as
         it is mounted, whoever has mounted it, on one host at a time.
       - V(netfs) - an NFS export, mounted with C(nodev), C(nosuid) and C(noexec). It runs as long as it is mounted,
@@ -59,7 +61,7 @@ options:
       - V(logical) - a volume group on LUNs. It belongs to the host that makes it; on others it is found built, and
         cannot be started. It runs as long as one of its volumes is active.
     type: str
-    choices: [dir, fs, logical, netfs]
+    choices: [dir, disk, fs, logical, netfs]
   uuid:
     description:
       - UUID of a new pool. By default a random one, which then stays.
@@ -83,7 +85,7 @@ options:
         type: str
       devices:
         description:
-          - With O(type=fs), the one LUN that the file system is on.
+          - With O(type=disk) and O(type=fs), the one LUN that the partition table or the file system is on.
           - With O(type=logical), the LUNs that the group is on.
           - Each by its WWID or by a path below C(/dev). Always the multipath device of the LUN is used.
           - A device that is added here is added to a group. One that is left out stays, unless O(remove_devices).
@@ -94,6 +96,8 @@ options:
       format:
         description:
           - O(type=netfs) - V(nfs) or V(auto), which mean the same.
+          - O(type=disk) - V(gpt) or V(dos). With V(unknown), the default, either of them may be on the device, and none
+            is made.
           - O(type=fs) - V(ext4) or V(xfs). With V(auto), the default, either of them may be on the device, and none is
             made.
           - O(type=logical) - V(lvm2).
@@ -118,7 +122,7 @@ options:
         description:
           - Folder of a pool of O(type=dir), mount point of O(type=fs) and O(type=netfs). Needed for these. It is made
             if it is missing.
-          - With O(type=logical) it is C(/dev/NAME), and may be left out.
+          - With O(type=logical) it is C(/dev/NAME), with O(type=disk) by default C(/dev); both may leave it out.
         type: str
       permissions:
         description:
@@ -160,8 +164,9 @@ options:
     description:
       - V(if_needed) - make what is missing to start the pool, such as its folder. What an earlier run has made is known
         again, on any host. Anything else on a device that is named is refused.
-      - V(never) - make nothing, and leave permissions as they are. With O(type=fs), a file system of the right format
-        that others have made becomes the pool's, with all that is in it (RV(pool.adopted)).
+      - V(never) - make nothing, and leave permissions as they are. With O(type=disk) and O(type=fs), a partition table
+        or file system of the right format that others have made becomes the pool's, with all that is in it
+        (RV(pool.adopted)).
       - V(overwrite) - what is on the devices that are named may be lost. A device in use, one of another volume group,
         or one that could not be looked at is refused all the same.
       - With V(dir) and V(netfs) nothing is ever overwritten, and this means V(if_needed).
@@ -192,6 +197,8 @@ options:
       - With O(state=absent), also delete what is stored in the pool, and what was built for it.
       - V(dir) - the folder with all that is in it. Refused if something in it is in use, if something is mounted
         below, if another pool is in it, or if it is a part of the host, such as C(/srv).
+      - V(disk) - the partition table and its partitions are erased, so that the LUN is blank. Refused if a partition is
+        in use on this host, or if the table is not the pool's. Uses by other hosts are not seen.
       - V(fs) - the file system is erased, so that the LUN is blank, and the mount point goes if it is empty then.
         Refused if any host has it mounted, or if it is not the pool's.
       - V(netfs) - only the mount point, if it is empty then. The files are the server's, and may be in use by other
@@ -217,8 +224,9 @@ options:
     default: 60.0
 requirements:
   - lxml (C(python3-lxml)) on the host
-  - for O(type=logical) C(lvm2), for O(type=fs) C(e2fsprogs) or C(xfsprogs)
-  - for both LUNs that know persistent reservations (SPC-3)
+  - for O(type=logical) C(lvm2), for O(type=fs) C(e2fsprogs) or C(xfsprogs), for O(type=disk) C(sfdisk) (C(fdisk) on
+    Debian, C(util-linux) elsewhere)
+  - for these LUNs that know persistent reservations (SPC-3)
   - for O(type=netfs) C(mount.nfs) on the host (C(nfs-common), C(nfs-utils))
 notes:
   - Kept on the host - a definition in C(/etc/virt-san/pools), with what XML cannot say in C(NAME.json), until the next
@@ -274,7 +282,16 @@ EXAMPLES = r"""
       path: /var/lib/virt-san/vms
     state: "{{ 'active' if inventory_hostname == 'kvm1' else 'inactive' }}"
 
-- name: One that libvirt has made, with all that is in it
+- name: A partition table on a LUN
+  virt.san.storage_pool:
+    name: parts
+    type: disk
+    source:
+      devices: [3600140512345678abcdef0123456789a]
+      format: gpt
+    state: active
+
+- name: A file system that libvirt has made, with all that is in it
   virt.san.storage_pool:
     xml: "{{ lookup('ansible.builtin.file', 'archive.xml') }}"
     build: never
@@ -352,7 +369,7 @@ pool:
       description: Whether somebody has promised that no other host uses it, where that is so.
       type: bool
     adopted:
-      description: UUID of the file system that was there before the pool, where it was taken over.
+      description: UUID of the file system, or identity of the partition table, that was taken over from others.
       type: str
     target:
       description: Where the volumes are found.

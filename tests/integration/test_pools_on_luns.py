@@ -211,3 +211,84 @@ def test_a_host_that_crashed(lab: Lab, ansible: Ansible, luns: list[str]) -> Non
     assert one(run, "kvm2", "up")["pool"]["state"] == "active"
     play(ansible, pool("forgotten", name="vms", state="absent"), hosts="kvm1")
     blank(lab, luns[0])
+
+
+# Type disk
+
+
+def parts(wwid: str, kind: str = "gpt", **more: Any) -> dict[str, Any]:
+    source = {"devices": [wwid], **({"format": kind} if kind else {})}
+    return {"name": "parts", "type": "disk", "source": source, "timeout": 120, **more}
+
+
+def test_a_partition_table_in_every_state(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
+    """Both hosts run it at once, one makes the table; removed, the LUN is blank, and so is where a partition was."""
+    wanted, states = parts(luns[1]), ("present", "active", "inactive")
+    run = play(
+        ansible,
+        *(
+            pool(f"{what} {state}", check=what == "check", **wanted, state=state)
+            for state in states
+            for what in ("check", "run", "again")
+        ),
+        shell("libvirt", "virsh -q pool-define --validate /etc/virt-san/pools/parts.xml; virsh -q pool-undefine parts"),
+    )
+    made = [any("make a gpt" in step for step in one(run, host, "run present")["steps"]) for host in HOSTS]
+    assert sorted(made) == [False, True]
+    for host in HOSTS:
+        for state in states:
+            changed = [one(run, host, f"{what} {state}")["changed"] for what in ("check", "run", "again")]
+            assert changed == [True, True, False], (host, state)
+        told = one(run, host, "run active")["pool"]
+        assert told["capacity"] == told["available"] > 0
+    device = f"/dev/mapper/{luns[1]}"
+    divide = (
+        f"echo size=16M | sfdisk -q --no-reread --no-tell-kernel --append {device}; kpartx -a -s {device};"
+        f" P=$(ls {device}?* | tail -n1);"
+        " mkfs.ext4 -q -E nodiscard,lazy_itable_init=1 $P && mount $P /mnt"
+    )
+    used = play(
+        ansible,
+        shell("divide", divide),
+        pool("more on it", name="parts", state="active"),
+        pool("in use", name="parts", state="absent", delete_contents=True, may_fail=True),
+        shell("no longer", "umount /mnt"),
+        pool("check", check=True, name="parts", state="absent", delete_contents=True),
+        pool("erase", name="parts", state="absent", delete_contents=True),
+        pool("again", name="parts", state="absent", delete_contents=True),
+        shell("where it was", f"dd if={device} bs=1M skip=1 count=1 status=none | tr -d '\\0' | wc -c"),
+        shell("what the kernel has", f"ls {device}?* 2>/dev/null; true"),
+        hosts="kvm1",
+    )
+    assert one(used, "kvm1", "more on it")["pool"]["allocation"] == 16 * 2**20
+    assert "/mnt" in one(used, "kvm1", "in use")["msg"]
+    assert [one(used, "kvm1", title)["changed"] for title in ("check", "erase", "again")] == [True, True, False]
+    assert [one(used, "kvm1", title)["stdout"] for title in ("where it was", "what the kernel has")] == ["0", ""]
+    play(ansible, pool("forget", name="parts", state="absent"), hosts="kvm2")
+    blank(lab, luns[1])
+
+
+@pytest.mark.full
+def test_a_table_that_others_have_made(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
+    """As libvirt makes it; the definition that it prints is taken over."""
+    device = f"/dev/disk/by-id/dm-uuid-mpath-{luns[1]}"
+    xml = (
+        f"<pool type='disk'><name>parts</name><source><device path='{device}'/><format type='dos'/></source>"
+        "<target><path>/dev</path></target></pool>"
+    )
+    run = play(
+        ansible,
+        shell("libvirt", f'echo "{xml}" > /tmp/p.xml; virsh -q pool-define /tmp/p.xml && virsh -q pool-build parts'),
+        {**shell("dump", "virsh pool-dumpxml parts; virsh -q pool-undefine parts >&2"), "register": "dumped"},
+        pool("refused", xml="{{ dumped.stdout }}", may_fail=True),
+        pool("as gpt", **parts(luns[1]), may_fail=True),
+        pool("taken over", xml="{{ dumped.stdout }}", build="never", state="active"),
+        pool("again", xml="{{ dumped.stdout }}", state="active"),
+        pool("erased", name="parts", state="absent", delete_contents=True),
+        hosts="kvm1",
+    )
+    assert "was not made for pool parts" in one(run, "kvm1", "refused")["msg"]
+    assert "not blank, nothing is built" in one(run, "kvm1", "as gpt")["msg"]
+    assert one(run, "kvm1", "taken over")["pool"]["adopted"].startswith("0x")
+    assert one(run, "kvm1", "again")["changed"] is False
+    blank(lab, luns[1])

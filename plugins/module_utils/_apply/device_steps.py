@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ansible_collections.virt.san.plugins.module_utils._apply import group
 from ansible_collections.virt.san.plugins.module_utils._apply.disks import inspect
 from ansible_collections.virt.san.plugins.module_utils._errors import (
@@ -13,8 +16,9 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     RefusedError,
     SanError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import ext4, mkfs
+from ansible_collections.virt.san.plugins.module_utils._host import ext4, mkfs, partitions
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.signatures import END
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import steps
 
@@ -28,15 +32,30 @@ def perform(host: Host, step: Step, timeout: float) -> bool:
         _make(host, step, timeout)
     elif isinstance(step, steps.EraseFilesystem):
         _erase(host, step)
+    elif isinstance(step, steps.MakeTable):
+        _make_table(host, step, timeout)
+    elif isinstance(step, steps.EraseTable):
+        _erase_table(host, step)
     else:
         return False
     return True
 
 
 def _make(host: Host, step: steps.MakeFilesystem, timeout: float) -> None:
-    """Make a file system; what is left of one that was not finished is erased, as the next run could not know it."""
-    try:
+    with _undone(host, step):
         mkfs.make(host, step.disk.path, step.kind, step.uuid, step.mmp, timeout)
+
+
+def _make_table(host: Host, step: steps.MakeTable, timeout: float) -> None:
+    with _undone(host, step):
+        partitions.make_table(host, step.disk.path, step.kind, step.identity, timeout)
+
+
+@contextmanager
+def _undone(host: Host, step: steps.DeviceStep) -> Iterator[None]:
+    """Erase what was not finished: the next run could not know it. Raises what was raised."""
+    try:
+        yield
     except CommandError as error:
         try:
             group.erase(host, step.disk)
@@ -55,6 +74,20 @@ def _erase(host: Host, step: steps.EraseFilesystem) -> None:
     if found.mmp is not None and found.mmp.holder:
         raise InUseError(f"{step.disk.label} is not erased: mounted by {found.mmp}")
     group.erase(host, step.disk)
+
+
+def _erase_table(host: Host, step: steps.EraseTable) -> None:
+    """Erase a table and its partitions. Raises RefusedError if anything else is there, InUseError for one in use."""
+    found = inspect(host, [step.disk], tables=True)[0].contents
+    table = found.table
+    if table is None or table.identity != step.identity:
+        told = found.problem or table or ", ".join(map(str, found.signatures)) or "nothing"
+        raise RefusedError(f"{step.disk.label} is not erased: on it is {told}, not the table {step.identity}")
+    # A file system that began where the next table has a partition again would come to life there.
+    ends = [(one.start, one.start + one.size) for one in table.partitions if not one.extended]
+    heads = [(begin, min(END, end - begin)) for begin, end in ends]
+    tails = [(max(begin, end - END), min(END, end - begin)) for begin, end in ends]
+    group.erase(host, step.disk, (*heads, *tails))
 
 
 def refuse_mounted_elsewhere(host: Host, step: steps.Mount) -> None:

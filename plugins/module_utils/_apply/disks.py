@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from ansible_collections.virt.san.plugins.module_utils._apply import removal
 from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held, exclusive
-from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, IdentityError, SanError
-from ansible_collections.virt.san.plugins.module_utils._host import ext4, scan
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, IdentityError
+from ansible_collections.virt.san.plugins.module_utils._host import ext4, partitions, scan
 from ansible_collections.virt.san.plugins.module_utils._host.bare import exact_name, read_bare
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
@@ -37,19 +37,21 @@ def read_disks(host: Host, san: San, names: Iterable[str]) -> dict[str, Disk]:
     return resolve(Sight(san, read_bare(host, found.values()) if found else {}, found), wanted)
 
 
-def inspect(host: Host, disks: Iterable[Disk]) -> tuple[Inspected, ...]:
-    """Return devices with what is on them now, whatever this host has cached."""
-    return tuple(Inspected(disk, _look_into(host, disk)) for disk in disks)
+def inspect(host: Host, disks: Iterable[Disk], tables: bool = False) -> tuple[Inspected, ...]:
+    """Return devices with what is on them now, whatever this host has cached. `tables`: partition tables as well."""
+    return tuple(Inspected(disk, _look_into(host, disk, tables)) for disk in disks)
 
 
-def _look_into(host: Host, disk: Disk) -> Contents:
+def _look_into(host: Host, disk: Disk, tables: bool) -> Contents:
     found = read_contents(host, disk.path, mounted=disk.mounted)
-    if disk.mounted or not any(one.kind == ext4.KIND for one in found.signatures):
-        return found
     try:
-        return replace(found, mmp=ext4.read_mmp(host, disk.path))
-    except SanError as error:
+        if tables and any(one.usage == "partition-table" for one in found.signatures):
+            found = replace(found, table=partitions.read_table(host, disk.path))
+        if not disk.mounted and any(one.kind == ext4.KIND for one in found.signatures):
+            found = replace(found, mmp=ext4.read_mmp(host, disk.path))
+    except CommandError as error:
         return Contents(problem=error.message)
+    return found
 
 
 @contextmanager

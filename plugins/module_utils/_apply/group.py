@@ -72,10 +72,10 @@ def _change(host: Host, step: Step) -> bool:
     return True
 
 
-def erase(host: Host, disk: Disk) -> None:
-    """Erase what is on a device, and have the kernel forget the partitions that were there."""
+def erase(host: Host, disk: Disk, ranges: tuple[tuple[int, int], ...] = ()) -> None:
+    """Erase what is on a device, `ranges` (offset, length) too, and have the kernel forget the partitions there."""
     signatures.forget_partitions(host, disk.path, disk.unit.paths if disk.unit else ())
-    signatures.blank(host, disk.path)
+    signatures.blank(host, disk.path, ranges=ranges)
 
 
 def _label(host: Host, step: LabelDevice) -> None:

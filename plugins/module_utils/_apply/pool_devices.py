@@ -47,7 +47,7 @@ def look_at_devices(host: Host, needs: Needs, seen: Seen) -> Seen:
             silent[name] = error.message
             continue
         member = sight is not None and sight.group_on(disk.kernel) is not None
-        found[name] = Inspected(disk, Contents()) if member else inspect(host, [disk])[0]
+        found[name] = Inspected(disk, Contents()) if member else inspect(host, [disk], needs.tables)[0]
         if sight is None and any(one.kind == LABEL for one in found[name].contents.signatures):
             sight = read_groups(host, san.luns)
     for name, other in _twice(found).items():

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.virt.san.plugins.module_utils._model.partitions import Table
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -66,6 +68,8 @@ class Contents:
     """Why it is not known what is on it; then the rest says nothing."""
     mmp: Mmp | None = None
     """How its ext4 keeps a second host from mounting it; None: it does not."""
+    table: Table | None = None
+    """Its partition table, where that was asked for."""
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -35,6 +35,8 @@ class Needs:
     """Block devices by the names that definitions have for them: which device to use, and what is on it."""
     group: str | None = None
     """A volume group: that one, and all others."""
+    tables: bool = False
+    """Of devices also their partition tables."""
 
     def __add__(self, other: Needs) -> Needs:
         return Needs(
@@ -44,6 +46,7 @@ class Needs:
             _joined(self.space, other.space),
             _joined(self.devices, other.devices),
             self.group or other.group,
+            self.tables or other.tables,
         )
 
 

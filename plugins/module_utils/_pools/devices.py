@@ -79,6 +79,15 @@ def refuse_held(found: Inspected, purpose: str, own_mount: str | None = None) ->
         raise kind(f"{purpose} is refused: {found.disk.label}: {', '.join(verdict.never)}", device=found.disk.path)
 
 
+def refuse_foreign(pool: PoolDefinition, found: Inspected, what: str) -> None:
+    """Raise RefusedError for something that could be the pool's, and was not made for it."""
+    raise RefusedError(
+        f"{found.disk.label} has what was not made for pool {pool.name}: {what}. To have the pool take it over with "
+        "all that is in it, define it with build: never; if that may be lost, with build: overwrite",
+        devices=[{"path": found.disk.path, "wwid": found.disk.wwid, "found": [what], "refused": []}],
+    )
+
+
 def refuse_used(found: Inspected, purpose: str) -> None:
     """Raise InUseError where this host has a device in use already."""
     uses = [use for use in found.disk.uses if use.active]

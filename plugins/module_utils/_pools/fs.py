@@ -179,12 +179,7 @@ def _refuse_foreign(pool: PoolDefinition, found: Inspected) -> None:
     """Raise RefusedError for a file system that could be the pool's, and was not made for it."""
     inside = _filesystem(pool, found)
     if inside is not None:
-        raise RefusedError(
-            f"{found.disk.label} has a file system that was not made for pool {pool.name}: {inside}. To have the pool "
-            "take it over with all that is in it, define it with build: never; if that may be lost, with build: "
-            "overwrite",
-            devices=[{"path": found.disk.path, "wwid": found.disk.wwid, "found": [str(inside)], "refused": []}],
-        )
+        devices.refuse_foreign(pool, found, str(inside))
 
 
 def _require_one_host(pool: PoolDefinition, found: Inspected, protected: bool) -> None:

@@ -93,6 +93,27 @@ class EraseFilesystem(DeviceStep):
         return f"erase the file system on {self.disk.label}"
 
 
+@dataclass(frozen=True)
+class MakeTable(DeviceStep):
+    """Write a partition table, without partitions, to a device that is blank by then."""
+
+    kind: str
+    identity: str
+
+    def describe(self) -> str:
+        return f"make a {self.kind} partition table on {self.disk.label}"
+
+
+@dataclass(frozen=True)
+class EraseTable(DeviceStep):
+    """Erase a partition table and both ends of its partitions, of which none may be in use by then."""
+
+    identity: str
+
+    def describe(self) -> str:
+        return f"erase the partition table on {self.disk.label}, with its partitions"
+
+
 # Folders and what is mounted on them.
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.virt.san.plugins.module_utils._model.block import Use
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp, Signature
 from ansible_collections.virt.san.plugins.module_utils._model.disk import device_path
+from ansible_collections.virt.san.plugins.module_utils._model.partitions import Partition, Table
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Permissions,
     PoolDefinition,
@@ -33,11 +34,17 @@ ISOS = PoolDefinition(
 )
 LUNS = {device_path(disk(number).wwid or ""): disk(number) for number in (1, 2)}
 ONE, TWO = LUNS
+PARTS = PoolDefinition("parts", "disk", Source(devices=(SourceDevice(ONE),), format="gpt"), Target("/dev"))
 VMS = PoolDefinition("vms", "fs", Source(devices=(SourceDevice(ONE),), format="ext4"), Target("/vms"))
 
 
 def filesystem(kind: str, uuid: str, mmp: bool = False) -> Contents:
     return Contents((Signature(kind, "filesystem", 1080, 2, uuid),), 1080, mmp=Mmp() if mmp else None)
+
+
+def table(kind: str, identity: str, *partitions: Partition) -> Contents:
+    inside = Signature(kind, "partition-table", 512 if kind == "gpt" else 510, 8)
+    return Contents((inside,), inside.offset, table=Table(kind, identity, None, partitions))
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,12 @@ class World:
         if isinstance(step, doing.MakeFilesystem):
             assert before == Contents(), "not blank"
             after = filesystem(step.kind, step.uuid, step.mmp)
+        elif isinstance(step, doing.MakeTable):
+            assert before == Contents(), "not blank"
+            after = table(step.kind, step.identity)
+        elif isinstance(step, doing.EraseTable):
+            assert before.table is not None
+            assert before.table.identity == step.identity
         elif isinstance(step, doing.EraseFilesystem):
             assert [one.uuid for one in before.signatures] == [step.uuid]
         else:

@@ -150,6 +150,15 @@ def test_a_file_system() -> None:
             storage_pool.wanted_of({**options, "target": TARGET, "source": {**source, **wrong}})
 
 
+def test_a_partition_table() -> None:
+    source = {**SOURCE, "host": None, "dir": None, "devices": ["/dev/vdb"], "format": "gpt"}
+    pool = storage_pool.pool_of({**DEFAULTS, "name": "parts", "type": "disk", "source": source})
+    assert pool is not None
+    assert pool.target.path == "/dev"
+    with pytest.raises(InputError, match=r"source\.format: sun"):
+        storage_pool.pool_of({**DEFAULTS, "name": "parts", "type": "disk", "source": {**source, "format": "sun"}})
+
+
 def test_a_volume_group() -> None:
     wwid = "36001405" + "1" * 25
     source = {**SOURCE, "host": None, "dir": None, "devices": [wwid, "/dev/vdb"]}

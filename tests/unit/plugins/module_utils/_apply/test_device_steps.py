@@ -11,18 +11,21 @@ import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._apply import device_steps, group, pool_steps
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, InUseError, RefusedError, SanError
-from ansible_collections.virt.san.plugins.module_utils._host import ext4, mkfs, mounting
+from ansible_collections.virt.san.plugins.module_utils._host import ext4, mkfs, mounting, partitions
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp
+from ansible_collections.virt.san.plugins.module_utils._model.partitions import Partition
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     EmptyFolder,
     EraseFilesystem,
+    EraseTable,
     MakeFilesystem,
+    MakeTable,
     Mount,
 )
-from ansible_collections.virt.san.tests.unit.support.groups import disk
-from ansible_collections.virt.san.tests.unit.support.pool_world import filesystem
+from ansible_collections.virt.san.tests.unit.support.groups import MIB, disk
+from ansible_collections.virt.san.tests.unit.support.pool_world import filesystem, table
 
 UUID, OTHER = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f", "1f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
 HELD = Mmp("kvm1", "dm-3", "2026")
@@ -34,12 +37,16 @@ MOUNT = Mount("/dev/mapper/lun1", "/vms", "ext4", ("nodev",), 60.0)
 def told(monkeypatch) -> list[tuple[Any, ...]]:
     done: list[tuple[Any, ...]] = []
     monkeypatch.setattr(mkfs, "make", lambda _host, *words: done.append(("make", *words)))
-    monkeypatch.setattr(group, "erase", lambda _host, one: done.append(("erase", one.path)))
+    monkeypatch.setattr(group, "erase", lambda _host, one, *more: done.append(("erase", one.path, *more)))
     return done
 
 
 def found(monkeypatch, contents: Contents) -> None:
-    monkeypatch.setattr(device_steps, "inspect", lambda _host, disks: [Inspected(one, contents) for one in disks])
+    def inspect(_host, disks, tables=False):
+        assert tables or contents.table is None, "it was not asked for"
+        return [Inspected(one, contents) for one in disks]
+
+    monkeypatch.setattr(device_steps, "inspect", inspect)
 
 
 def test_made(told, tmp_path) -> None:
@@ -84,6 +91,49 @@ def test_what_is_another_by_now_is_not_erased(told, tmp_path, monkeypatch, conte
     found(monkeypatch, contents)
     with pytest.raises(error, match="is not erased"):
         device_steps.perform(Host(str(tmp_path)), EraseFilesystem(disk(1), UUID), 9.0)
+    assert told == []
+
+
+def test_a_table_is_made(told, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(partitions, "make_table", lambda _host, *words: told.append(("table", *words)))
+    assert device_steps.perform(Host(str(tmp_path)), MakeTable(disk(1), "gpt", UUID), 9.0)
+    assert told == [("table", "/dev/mapper/lun1", "gpt", UUID, 9.0)]
+
+    def fails(*_args):
+        raise CommandError("it failed")
+
+    monkeypatch.setattr(partitions, "make_table", fails)
+    with pytest.raises(CommandError, match="it failed"):
+        device_steps.perform(Host(str(tmp_path)), MakeTable(disk(1), "gpt", UUID), 9.0)
+    assert told[1:] == [("erase", "/dev/mapper/lun1")]
+
+
+def test_a_table_is_erased_with_its_partitions(told, tmp_path, monkeypatch) -> None:
+    """Both ends of each: a table that is made later may have one that begins at the same place."""
+    parts = (
+        Partition("/dev/mapper/lun1-part1", MIB, 8 * MIB, "83"),
+        Partition("/dev/mapper/lun1-part2", 9 * MIB, 20 * MIB, "5"),
+        Partition("/dev/mapper/lun1-part5", 10 * MIB, 4096, "83"),
+    )
+    found(monkeypatch, table("dos", "0x1", *parts))
+    assert device_steps.perform(Host(str(tmp_path)), EraseTable(disk(1), "0x1"), 9.0)
+    ranges = ((MIB, MIB), (10 * MIB, 4096), (8 * MIB, MIB), (10 * MIB, 4096))
+    assert told == [("erase", "/dev/mapper/lun1", ranges)]
+
+
+@pytest.mark.parametrize(
+    ("contents", "says"),
+    [
+        (table("gpt", OTHER), f"on it is gpt {OTHER} with 0 partitions, not the table {UUID}"),
+        (filesystem("ext4", UUID), "on it is ext4"),
+        (Contents(problem="late"), "on it is late"),
+        (Contents(), "on it is nothing"),
+    ],
+)
+def test_another_table_by_now_is_not_erased(told, tmp_path, monkeypatch, contents, says) -> None:
+    found(monkeypatch, contents)
+    with pytest.raises(RefusedError, match=says):
+        device_steps.perform(Host(str(tmp_path)), EraseTable(disk(1), UUID), 9.0)
     assert told == []
 
 

@@ -16,9 +16,10 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     NotFoundError,
     RefusedError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import children, ext4, signatures
+from ansible_collections.virt.san.plugins.module_utils._host import children, ext4, partitions, signatures
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp, Signature
+from ansible_collections.virt.san.plugins.module_utils._model.partitions import Table
 from ansible_collections.virt.san.tests.unit.support.kernel import Kernel, page_83
 from ansible_collections.virt.san.tests.unit.support.recorded import recorded
 
@@ -102,6 +103,17 @@ def test_who_has_an_ext4(host, monkeypatch) -> None:
 
     monkeypatch.setattr(ext4, "read_mmp", unreadable)
     assert disks.inspect(host, [free])[0].contents == Contents(problem="it cannot be read")
+
+
+def test_tables_where_they_are_asked_for(host, monkeypatch) -> None:
+    (disk,) = disks.read_disks(host, read_san(host), ["/dev/vda"]).values()
+    gpt = (Signature("gpt", "partition-table", 512, 8),)
+    monkeypatch.setattr(disks, "read_contents", lambda _host, _path, mounted: Contents(gpt))
+    monkeypatch.setattr(partitions, "read_table", lambda _host, path: Table("gpt", path))
+    assert disks.inspect(host, [disk])[0].contents.table is None
+    assert disks.inspect(host, [disk], tables=True)[0].contents.table == Table("gpt", "/dev/vda")
+    monkeypatch.setattr(disks, "read_contents", lambda _host, _path, mounted: Contents())
+    assert disks.inspect(host, [disk], tables=True)[0].contents == Contents()
 
 
 def test_a_lun_that_is_another_by_now(host, kernel) -> None:

@@ -56,7 +56,7 @@ def told(monkeypatch) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(
     ("step", "done"),
     [
-        (BlankDevice(disk(1)), [("partitions", PATH), ("blank", PATH)]),
+        (BlankDevice(disk(1)), [("partitions", PATH), ("blank", PATH, ())]),
         (SetSystemId("x"), [("set_system_id", "x")]),
         (LabelDevice(disk(1), UUID), [("use_device", PATH, PATH), ("create_pv", PATH, UUID)]),
         (LabelDevice(disk(1), UUID, labelled=True), [("use_device", PATH, PATH)]),

@@ -18,7 +18,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     RefusedError,
     SanError,
 )
-from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp, Signature
+from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Permissions,
     PoolDefinition,
@@ -35,6 +35,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     DeviceStep,
     EmptyFolder,
     EraseFilesystem,
+    EraseTable,
     Mount,
     NoteStarted,
     RemoveFolder,
@@ -48,13 +49,15 @@ from ansible_collections.virt.san.tests.unit.support.pool_world import (
     LUNS,
     NEW,
     ONE,
+    PARTS,
     TWO,
     VMS,
     World,
     filesystem,
+    table,
 )
 
-POOLS = (IMAGES, ISOS, VMS)
+POOLS = (IMAGES, ISOS, PARTS, VMS)
 OLD = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
 
 
@@ -91,7 +94,7 @@ def test_from_nothing_to_nothing(pool: PoolDefinition) -> None:
         again = now.plan(Wanted(pool.name, state, pool))
         assert (again.steps, again.changed, again.before) == ((), False, plan.after)
     assert now.known == Known(pool.name)
-    assert (now.mounts, list(now.folders)) == ({}, [pool.target.path]), "what is stored stays"
+    assert (now.mounts, list(now.folders)) == ({}, [pool.target.path] * (pool.type != "disk")), "what is stored stays"
 
 
 def test_what_is_done_for_an_export() -> None:
@@ -296,7 +299,9 @@ CONTENTS = st.sampled_from(
             for uuid in UUIDS
             for kind, mmp in (("ext4", True), ("ext4", False), ("xfs", False))
         ],
-        Contents((Signature("gpt", "partition-table", 512, 8),), 512),
+        *[table("gpt", made_uuid("parts", wwid(1)))] * 3,
+        table("gpt", OLD),
+        table("dos", f"0x{made_uuid('parts', wwid(1))[:8]}"),
         Contents(data_at=7),
         Contents(problem="it does not answer"),
         replace(filesystem("ext4", UUIDS[0]), mmp=Mmp("elsewhere", "sdb", "now")),
@@ -311,6 +316,9 @@ def definitions(draw: st.DrawFn, base: PoolDefinition) -> PoolDefinition:
     if base.type == "netfs":
         options = draw(st.sampled_from([(), ("ro",)]))
         source = replace(source, directory=draw(st.sampled_from(["/srv/isos", "/srv/more"])), mount_options=options)
+    if base.type == "disk":
+        kind, device = draw(st.sampled_from(["gpt", "gpt", "dos", None])), draw(st.sampled_from([ONE, ONE, TWO]))
+        source, target = replace(source, format=kind, devices=(SourceDevice(device),)), base.target
     if base.type == "fs":
         kind, device = draw(st.sampled_from(["ext4", "ext4", "xfs", "auto"])), draw(st.sampled_from([ONE, ONE, TWO]))
         source = replace(source, format=kind, devices=(SourceDevice(device),))
@@ -320,7 +328,7 @@ def definitions(draw: st.DrawFn, base: PoolDefinition) -> PoolDefinition:
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[World, PoolDefinition]:
     base = draw(st.sampled_from(POOLS))
-    kept = Kept(draw(st.booleans()), draw(st.none() | st.just(OLD))) if base.type == "fs" else Kept()
+    kept = Kept(draw(st.booleans()), draw(st.none() | st.just(OLD))) if base.type in ("disk", "fs") else Kept()
     one = st.none() | definitions(base).map(lambda pool: replace(pool, uuid=OLD, kept=kept))
     known = Known(base.name, draw(one), draw(one), draw(st.sampled_from([None, None, None, "not XML"])))
     if known.spoilt:
@@ -402,7 +410,7 @@ def test_nobody_loses_what_he_uses(
             assert base.type == "dir", "the files of an export are the server's"
         if isinstance(step, BlankDevice):
             assert how["build"] == "overwrite"
-        if isinstance(step, EraseFilesystem):
+        if isinstance(step, (EraseFilesystem, EraseTable)):
             assert wanted.delete_contents
         if isinstance(step, DeviceStep):
             (name,) = [name for name, lun in LUNS.items() if lun == replace(step.disk, uses=())]
