@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ansible_collections.virt.san.plugins.module_utils._apply import removal
-from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held, exclusive
+from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held, Needed, exclusive
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, IdentityError
 from ansible_collections.virt.san.plugins.module_utils._host import ext4, partitions, scan
 from ansible_collections.virt.san.plugins.module_utils._host.bare import exact_name, read_bare
@@ -55,7 +55,14 @@ def _look_into(host: Host, disk: Disk, tables: bool) -> Contents:
 
 
 @contextmanager
-def alone_on(host: Host, san: San, disks: Iterable[Disk], timeout: float, required: bool = True) -> Iterator[Held]:
+def alone_on(
+    host: Host,
+    san: San,
+    disks: Iterable[Disk],
+    timeout: float,
+    required: bool = True,
+    needed: Needed | None = None,
+) -> Iterator[Held]:
     """Have devices for this host alone for as long as the context lasts; those that no other host sees are left out.
 
     The LUNs themselves are asked first who they are: an array may have put others behind the paths in `san`.
@@ -64,7 +71,7 @@ def alone_on(host: Host, san: San, disks: Iterable[Disk], timeout: float, requir
     """
     units = tuple(disk.unit for disk in disks if disk.unit is not None)
     confirm(host, units)
-    with exclusive(host, san, units, timeout, required) as held:
+    with exclusive(host, san, units, timeout, required, needed) as held:
         yield held
 
 

@@ -7,13 +7,18 @@ Two hosts that run the same task at once both find a LUN blank. Each then asks t
 reservation, and the LUN gives it to one. The other waits, looks again, and finds what the first one has made. A LUN
 also keeps a host from writing that knows nothing of this. Readers are never kept out.
 
+Who has waited must not simply take a LUN once it is free: the first host may have mounted by then what it has made,
+and would be kept from writing to it. So the second one only registers, which disturbs nobody, looks at the LUN, and
+reserves it if there still is something to do. Whoever reserves it meanwhile drives that registration out, and the
+second one starts over.
+
 A run that is killed leaves its reservation. The next run of the same host takes it up again, by its key; another host
 says whose it is. Several LUNs are taken in the order of their WWIDs, so that two hosts never wait for each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -57,12 +62,17 @@ INTERVAL = 1.0
 """Seconds between two attempts at a LUN that another host has."""
 
 
+Needed = Callable[[LogicalUnit], bool]
+
+
 @dataclass
 class Held:
     """The LUNs that are this host's alone for now."""
 
     key: int
     wwids: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """WWIDs of those that were not taken, as there is nothing to do there any more."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -85,17 +95,26 @@ class _Attempt:
     seen: Reservations
     problem: str = ""
     """Why it was not taken though no other host has it."""
+    left: bool = False
+    """Not taken, because it is not needed."""
 
 
 @contextmanager
 def exclusive(
-    host: Host, san: San, units: Iterable[LogicalUnit], timeout: float, required: bool = True
+    host: Host,
+    san: San,
+    units: Iterable[LogicalUnit],
+    timeout: float,
+    required: bool = True,
+    needed: Needed | None = None,
 ) -> Iterator[Held]:
     """Keep all other hosts off these LUNs for as long as the context lasts; wait for them at most `timeout` seconds.
 
     `units` are of `san`, which also tells this host's initiators. Look at the LUNs anew once the context is entered:
     another host may have built on them meanwhile.
     `required`: refuse LUNs that do not know persistent reservations; otherwise only warn of them.
+    `needed` looks at a LUN and tells whether there still is something to do; asked before any other host's writes are
+    kept off. It may raise SanError: then nothing was taken.
 
     Raises WaitTimeoutError that says who has a LUN, RefusedError where somebody else uses reservations on it,
     UnavailableError, CommandError, IdentityError (two hosts with one machine-id).
@@ -107,9 +126,12 @@ def exclusive(
     try:
         for lun in luns:
             if _is_known_to(host, lun, held, required):
-                _take(host, lun, held.key, max(deadline - host.clock.monotonic(), 0.0), timeout)
-                taken.append(lun)
-                held.wwids.append(str(lun.unit.wwid))
+                left = max(deadline - host.clock.monotonic(), 0.0)
+                if _take(host, lun, held.key, left, timeout, needed):
+                    taken.append(lun)
+                    held.wwids.append(str(lun.unit.wwid))
+                else:
+                    held.left.append(str(lun.unit.wwid))
         yield held
     finally:
         for lun in reversed(taken):
@@ -181,10 +203,13 @@ def _is_known_to(host: Host, lun: _Lun, held: Held, required: bool) -> bool:
 # Taking
 
 
-def _take(host: Host, lun: _Lun, key: int, left: float, timeout: float) -> None:
-    last = wait_until(host, lambda: _attempt(host, lun, key), lambda it: it.taken, left, interval=INTERVAL)
-    if last.taken:
-        return
+def _take(host: Host, lun: _Lun, key: int, left: float, timeout: float, needed: Needed | None) -> bool:
+    """Take a LUN, at last; tell whether it was taken, or is not needed any more. Raises what `exclusive` raises."""
+    last = wait_until(
+        host, lambda: _attempt(host, lun, key, needed), lambda it: it.taken or it.left, left, interval=INTERVAL
+    )
+    if last.taken or last.left:
+        return last.taken
     if last.problem:
         raise CommandError(f"{label(lun.unit)} cannot be reserved: {last.problem}", wwid=lun.unit.wwid)
     device = lun.devices[0]
@@ -198,7 +223,7 @@ def _take(host: Host, lun: _Lun, key: int, left: float, timeout: float) -> None:
     )
 
 
-def _attempt(host: Host, lun: _Lun, key: int) -> _Attempt:
+def _attempt(host: Host, lun: _Lun, key: int, needed: Needed | None) -> _Attempt:
     """Take a LUN if nobody has it. What was registered for it is taken back where somebody was quicker."""
     seen = _look(host, lun)
     _refuse_foreign(lun, seen)
@@ -206,7 +231,7 @@ def _attempt(host: Host, lun: _Lun, key: int) -> _Attempt:
         return _Attempt(False, seen)
     _refuse_namesake(lun, seen, key)
     try:
-        attempt = _register_and_reserve(host, lun, key, seen)
+        attempt = _register_and_reserve(host, lun, key, seen, needed)
     except SanError:
         _withdraw(host, lun, key)
         raise
@@ -215,9 +240,16 @@ def _attempt(host: Host, lun: _Lun, key: int) -> _Attempt:
     return attempt
 
 
-def _register_and_reserve(host: Host, lun: _Lun, key: int, seen: Reservations) -> _Attempt:
+def _register_and_reserve(host: Host, lun: _Lun, key: int, seen: Reservations, needed: Needed | None) -> _Attempt:
     refused = _order(host, lun, [register(device, key) for device in lun.devices])
     device = lun.devices[0]
+    if seen.holder is None and needed is not None:
+        # Who reserved it before sees to it that this host is not registered, but for one who did so just now.
+        seen = _look(host, lun)
+        if seen.holder is not None:
+            return _Attempt(False, seen)
+        if not needed(lun.unit):
+            return _Attempt(False, seen, left=True)
     if seen.holder is None:
         refused += _order(host, lun, [reserve(device, key)])
     else:

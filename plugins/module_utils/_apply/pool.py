@@ -102,11 +102,15 @@ def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | No
         planned = plan(host, keeper, wanted, autostart, new_uuid)
     if not planned.steps:
         return _report(keeper, wanted, planned, planned.after, planned)
-    with alone_for(host, planned.steps, timeout, wanted.exclusive) as held:
-        if held.wwids:
+
+    def anew() -> Whole:
+        return plan(host, keeper, wanted, autostart, new_uuid)
+
+    with alone_for(host, planned.steps, timeout, wanted.exclusive, lambda: anew().steps) as held:
+        if held.wwids or held.left:
             # Another host may have built meanwhile.
-            before, planned = planned, plan(host, keeper, wanted, autostart, new_uuid)
-            refuse_others(before.steps, planned.steps)
+            before, planned = planned, anew()
+            refuse_others(held, before.steps, planned.steps)
         try:
             carry_out(planned.steps, lambda step: perform(host, keeper, step, timeout))
         except ApplyError as error:

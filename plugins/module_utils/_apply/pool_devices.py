@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -72,15 +72,23 @@ def _twice(found: dict[str, Inspected]) -> dict[str, str]:
 
 
 @contextmanager
-def alone_for(host: Host, steps: Iterable[Step], timeout: float, required: bool) -> Iterator[Held]:
+def alone_for(
+    host: Host, steps: Iterable[Step], timeout: float, required: bool, anew: Callable[[], Iterable[Step]]
+) -> Iterator[Held]:
     """Have the LUNs that steps build on or erase for this host alone, as long as the context lasts.
 
-    Raises what `alone_on` raises.
+    `anew` plans once more: a LUN that its steps do not write to any more is not taken.
+
+    Raises what `alone_on` and `anew` raise.
     """
     disks = _written(steps)
     san = read_san(host) if disks else San()
     seen = [replace(disk, unit=disk.unit or _unit(san, disk)) for disk in disks.values()]
-    with alone_on(host, san, seen, timeout, required) as held:
+
+    def needed(unit: LogicalUnit) -> bool:
+        return any(kernel in unit.kernel_names for kernel in _written(anew()))
+
+    with alone_on(host, san, seen, timeout, required, needed) as held:
         yield held
 
 
@@ -98,9 +106,9 @@ def _named_unit(host: Host, san: San, name: str) -> LogicalUnit | None:
         return None
 
 
-def refuse_others(held: Iterable[Step], planned: Iterable[Step]) -> None:
-    """Raise RefusedError where steps planned later write to devices that are not held for the earlier ones."""
-    known = _written(held)
+def refuse_others(held: Held, before: Iterable[Step], planned: Iterable[Step]) -> None:
+    """Raise RefusedError where steps planned later write to devices that are not held for those before."""
+    known = {kernel for kernel, disk in _written(before).items() if disk.wwid not in held.left}
     new = [disk.label for kernel, disk in _written(planned).items() if kernel not in known]
     if new:
         raise RefusedError(

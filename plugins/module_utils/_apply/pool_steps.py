@@ -19,6 +19,8 @@ def perform(host: Host, step: Step, timeout: float) -> None:
     """Carry out one step, within `timeout` seconds. Raises SanError, OSError."""
     if isinstance(step, steps.Mount):
         _mount(host, step, timeout)
+    elif isinstance(step, steps.MountAlone):
+        _mount(host, step.mount, timeout)
     elif isinstance(step, steps.Unmount):
         _unmount(host, step, timeout)
     elif isinstance(step, (steps.MakeFolder, steps.SetPermissions)):

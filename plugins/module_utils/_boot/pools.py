@@ -62,7 +62,8 @@ def attempt(host: Host, name: str, say: Say) -> str | None:
     if spoilt:
         raise RefusedError(f"the definition of pool {name} cannot be read: {spoilt}")
     # A folder that is missing may be on a file system that is not mounted yet: nothing is built at boot.
-    wanted = Wanted(name, "active", build="never")
+    # A LUN without persistent reservations was refused when the pool was made, or allowed.
+    wanted = Wanted(name, "active", build="never", exclusive=False)
     try:
         report = pool.ensure(host, keeper, wanted, None, STEP_WAIT, check_mode=False)
     except SanError as error:

@@ -10,7 +10,7 @@ well, by multiple mount protection; of any other file system somebody has to pro
 from __future__ import annotations
 
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
-from ansible_collections.virt.san.plugins.module_utils._model.contents import Signature
+from ansible_collections.virt.san.plugins.module_utils._model.contents import Mmp, Signature
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import devices, folders
@@ -20,6 +20,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     EraseFilesystem,
     MakeFilesystem,
     Mount,
+    MountAlone,
     RemoveFolder,
     SetPermissions,
     Unmount,
@@ -33,7 +34,7 @@ SAFE = ("nodev", "nosuid", "noexec")
 """The files are guests'; no device or program among them is to be taken for the host's. As libvirt mounts it."""
 
 PATIENCE = 60.0
-"""Seconds. The kernel waits twice 11 s for another host that has it mounted, longer if that host's device was slow."""
+"""Seconds. The kernel waits 11 s, or 22, for a host that has left its name; longer if that host's device was slow."""
 
 TAKEN = ("devices", "format", "mount_options", "single_host")
 
@@ -114,12 +115,18 @@ class FsPool:
         if there is not None:
             devices.refuse_used(found, f"starting pool {pool.name}")
             _require_one_host(pool, found, found.contents.mmp is not None)
-        patience = PATIENCE if kind == PROTECTED and found.disk.shared else 0.0
+        mmp = found.contents.mmp if there is not None else Mmp()
+        protected = kind == PROTECTED and found.disk.shared and mmp is not None
         given = pool.target.permissions
         permissions = Permissions(given.mode, given.owner, given.group)
         ruled = permissions != Permissions() and "ro" not in pool.source.mount_options
+        patience = PATIENCE if protected else 0.0
         mount = Mount(found.disk.path, path, kind, (*SAFE, *pool.source.mount_options), patience)
-        return (mount, SetPermissions(path, permissions)) if ruled else (mount,)
+        # The kernel does not wait for others where nobody has it: two at once would not see each other. Where somebody
+        # has it, nothing may keep him from writing.
+        alone = protected and mmp is not None and not mmp.holder
+        first: Step = MountAlone(found.disk, mount) if alone else mount
+        return (first, SetPermissions(path, permissions)) if ruled else (first,)
 
     def stop(self, pool: PoolDefinition, seen: Seen, force: bool) -> tuple[Step, ...]:
         """Never taken from anybody, not even by force: who has a file open would go on writing to the device."""

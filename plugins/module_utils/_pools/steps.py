@@ -177,6 +177,16 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class MountAlone(DeviceStep):
+    """Mount a file system that says of itself who has it, while no other host may say so as well."""
+
+    mount: Mount
+
+    def describe(self) -> str:
+        return self.mount.describe()
+
+
+@dataclass(frozen=True)
 class Unmount:
     """Unmount a file system. By force: also one in use, or one whose server does not answer."""
 

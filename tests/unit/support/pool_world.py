@@ -99,6 +99,9 @@ class World:
         return None
 
     def _done(self, step: Step) -> World:
+        if isinstance(step, doing.MountAlone):
+            assert step.disk.path == step.mount.source
+            return self._done(step.mount)
         folders, mounts = dict(self.folders), dict(self.mounts)
         if isinstance(step, doing.MakeFolder):
             assert step.path not in folders

@@ -23,6 +23,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     MakeFilesystem,
     MakeTable,
     Mount,
+    MountAlone,
 )
 from ansible_collections.virt.san.tests.unit.support.groups import MIB, disk
 from ansible_collections.virt.san.tests.unit.support.pool_world import filesystem, table
@@ -165,4 +166,5 @@ def test_the_kernel_may_take_its_time(tmp_path, monkeypatch) -> None:
     given = []
     monkeypatch.setattr(pool_steps, "guarded", lambda _host, _path, _what, _work, deadline: given.append(deadline))
     pool_steps.perform(Host(str(tmp_path)), MOUNT, 9.0)
-    assert given == [69.0]
+    pool_steps.perform(Host(str(tmp_path)), MountAlone(disk(1), MOUNT), 9.0)
+    assert given == [69.0, 69.0]

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path as File
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import exclusive, let_others_finish
+from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held, exclusive, let_others_finish
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     CommandError,
     IdentityError,
@@ -50,9 +50,15 @@ class Machine:
         return replace(unit(1, name="data"), paths=ways)
 
     @contextlib.contextmanager
-    def alone(self, monkeypatch: pytest.MonkeyPatch, timeout: float = 5.0, required: bool = True) -> Iterator[object]:
+    def alone(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        timeout: float = 5.0,
+        required: bool = True,
+        needed: Callable[[LogicalUnit], bool] | None = None,
+    ) -> Iterator[Held]:
         monkeypatch.setattr(children, "write_all", self.write_all)
-        with exclusive(self.host, San(luns=(self.unit,)), [self.unit], timeout, required) as held:
+        with exclusive(self.host, San(luns=(self.unit,)), [self.unit], timeout, required, needed) as held:
             yield held
             monkeypatch.setattr(children, "write_all", self.write_all)
 
@@ -144,6 +150,61 @@ def test_whatever_comes_between_only_one_has_it(one, two, lun, monkeypatch, at, 
     winner, loser = (one, two) if got == ["one"] else (two, one)
     assert winner.writes()
     assert not loser.writes()
+
+
+# What was free a moment ago may be mounted by now
+
+
+def test_what_is_not_needed_any_more_is_left(one, lun, monkeypatch) -> None:
+    with one.alone(monkeypatch, needed=lambda unit: unit.wwid != one.unit.wwid) as held:
+        assert (held.wwids, held.left) == ([], [one.unit.wwid])
+        assert lun.holder is None
+        assert lun.may_write(WWPNS["two"], "/dev/twoa")
+    with one.alone(monkeypatch, needed=lambda _unit: True) as held:
+        assert (held.wwids, held.left) == ([one.unit.wwid], [])
+        assert one.writes()
+    assert lun.registered == {}
+
+
+def test_what_is_refused_at_a_second_look_is_not_taken(one, lun, monkeypatch) -> None:
+    def needed(_unit: LogicalUnit) -> bool:
+        raise RefusedError("not blank")
+
+    with pytest.raises(RefusedError, match="not blank"), one.alone(monkeypatch, needed=needed):
+        pytest.fail("taken")
+    assert (lun.registered, lun.holder) == ({}, None)
+
+
+@pytest.mark.parametrize("at", range(1, 16))
+def test_whoever_has_built_is_never_kept_from_writing(one, two, lun, monkeypatch, at) -> None:
+    """The second host builds, gives the LUN back and goes on writing, at whatever point of the first one's attempt."""
+    built: list[str] = []
+    kept_out: list[int] = []
+
+    def build(who: Machine) -> None:
+        with who.alone(monkeypatch, timeout=0, needed=lambda _unit: not built):
+            if not built:
+                built.append(who.name)
+
+    def interfere() -> None:
+        with contextlib.suppress(WaitTimeoutError, CommandError):
+            build(two)
+        monkeypatch.setattr(children, "write_all", one.write_all)
+
+    unwatched = one.write_all
+
+    def watched(*args):
+        result = unwatched(*args)
+        if built == ["two"] and lun.holder is not None and not lun.may_write(WWPNS["two"], "/dev/twoa"):
+            kept_out.append(lun.commands)
+        return result
+
+    lun.between[at] = interfere
+    one.write_all = watched
+    with contextlib.suppress(WaitTimeoutError, CommandError):
+        build(one)
+    assert kept_out == []
+    assert len(built) <= 1
 
 
 def test_what_another_host_is_building_is_waited_for(one, two, lun, monkeypatch) -> None:

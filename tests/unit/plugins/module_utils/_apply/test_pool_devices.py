@@ -49,7 +49,8 @@ def test_what_is_on_devices_in_no_group(host, units, monkeypatch) -> None:
     held = group(pv(1, kernel=member.map.dm))
     looked = []
 
-    def inspect(_host, disks):
+    def inspect(_host, disks, tables):
+        assert not tables
         looked.extend(disks)
         return tuple(Inspected(disk, Contents(data_at=7)) for disk in disks)
 
@@ -86,8 +87,9 @@ def test_luns_that_are_written_are_had_alone(host, units, monkeypatch) -> None:
     asked = []
 
     @contextmanager
-    def alone_on(_host, _san, disks, timeout, required):
-        asked.append(([disk.unit and disk.unit.wwid for disk in disks], timeout, required))
+    def alone_on(_host, _san, disks, timeout, required, needed):
+        found = [disk.unit and disk.unit.wwid for disk in disks]
+        asked.append((found, timeout, required, [needed(unit) for unit in units if unit.wwid in found]))
         yield Held(1)
 
     monkeypatch.setattr(pool_devices, "alone_on", alone_on)
@@ -98,17 +100,19 @@ def test_luns_that_are_written_are_had_alone(host, units, monkeypatch) -> None:
         UnlabelDevice(Disk("/dev/vdb", "vdb", 1), "pv"),
         DeactivateGroup(group()),
     )
-    with alone_for(host, steps, 5.0, required=True):
+    with alone_for(host, steps, 5.0, required=True, anew=lambda: steps[1:]):
         pass
-    with alone_for(host, (DeactivateGroup(group()),), 5.0, required=False):
+    with alone_for(host, (DeactivateGroup(group()),), 5.0, required=False, anew=tuple):
         pass
-    assert asked == [([one.wwid, two.wwid, None], 5.0, True), ([], 5.0, False)]
+    assert asked == [([one.wwid, two.wwid, None], 5.0, True, [False, True]), ([], 5.0, False, [])]
 
 
 def test_devices_that_are_not_held_are_not_written_to(units) -> None:
     """What is planned once a LUN is held may find more to do; on other LUNs that has to wait for another run."""
     one, two = (Disk(unit.device, unit.map.dm, unit.size, unit.wwid, unit) for unit in units)
-    refuse_others((BlankDevice(one), DeactivateGroup(group())), (UnlabelDevice(one, "pv"),))
-    refuse_others((BlankDevice(one),), (DeactivateGroup(group()),))
+    refuse_others(Held(1), (BlankDevice(one), DeactivateGroup(group())), (UnlabelDevice(one, "pv"),))
+    refuse_others(Held(1), (BlankDevice(one),), (DeactivateGroup(group()),))
     with pytest.raises(RefusedError, match=rf"{two.wwid}\) would be written to as well"):
-        refuse_others((BlankDevice(one),), (BlankDevice(one), BlankDevice(two)))
+        refuse_others(Held(1), (BlankDevice(one),), (BlankDevice(one), BlankDevice(two)))
+    with pytest.raises(RefusedError, match=rf"{one.wwid}\) would be written to as well"):
+        refuse_others(Held(1, left=[one.wwid]), (BlankDevice(one),), (BlankDevice(one),))

@@ -30,6 +30,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     EraseFilesystem,
     MakeFilesystem,
     Mount,
+    MountAlone,
     SetPermissions,
     Unmount,
 )
@@ -185,9 +186,6 @@ def test_disks_of_the_host_need_none() -> None:
     (mount,) = KIND.start(pool, seen)
     assert isinstance(mount, Mount)
     assert mount.patience == 0
-    (mount,) = KIND.start(VMS, world(filesystem("ext4", OWN, mmp=True)).seen)
-    assert isinstance(mount, Mount)
-    assert mount.patience == PATIENCE
 
 
 def test_what_another_host_has_mounted_is_left_alone() -> None:
@@ -198,7 +196,21 @@ def test_what_another_host_has_mounted_is_left_alone() -> None:
         now.plan(Wanted("vms", "absent", delete_contents=True))
     with pytest.raises(InUseError, match=says):
         now.plan(Wanted("vms", "present", XFS, build="overwrite", single_host=True))
-    assert [type(step) for step in KIND.start(VMS, now.seen)] == [Mount], "whether it still is, the kernel finds out"
+    (mount,) = KIND.start(VMS, now.seen)
+    assert isinstance(mount, Mount), (
+        "whether it still is, the kernel finds out; nothing may keep that host from writing"
+    )
+    assert mount.patience == PATIENCE
+
+
+def test_two_hosts_that_mount_at_once() -> None:
+    """Where nobody has it, the kernel does not wait whether somebody is about to."""
+    (mount,) = KIND.start(VMS, world(filesystem("ext4", OWN, mmp=True)).seen)
+    assert isinstance(mount, MountAlone)
+    assert (mount.disk, mount.mount.patience) == (disk(1), PATIENCE)
+    promised = replace(VMS, kept=Kept(single_host=True))
+    (mount,) = KIND.start(promised, world(filesystem("ext4", OWN)).seen)
+    assert isinstance(mount, Mount), "there is a promise, and perhaps no reservations"
 
 
 # In use
