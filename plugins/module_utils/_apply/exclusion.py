@@ -151,12 +151,42 @@ def let_others_finish(host: Host, san: San, units: Iterable[LogicalUnit], timeou
     wait_until(host, held, lambda busy: not busy, timeout, interval=INTERVAL)
 
 
+def free_left_behind(host: Host, san: San, units: Iterable[LogicalUnit]) -> list[str]:
+    """Give LUNs back that a killed run of this host has left reserved; return why that did not work, if so.
+
+    What is to be written to them has to be written before: once they are free, another host may take them.
+    """
+    luns = [lun for lun in (_reachable(host, san, unit) for unit in units) if lun is not None]
+    jobs = {_job(lun.paths[0]): questions(lun.devices[0]) for lun in luns}
+    answers = children.write_all(host, jobs, COMMAND_DEADLINE) if jobs else {}
+    problems = []
+    for lun in luns:
+        answer = answers[_job(lun.paths[0])].done
+        if len(answer) == len(questions(lun.devices[0])) and _names_us(host, answer):
+            problems += _give_back(host, lun, _own_key(host))
+    return problems
+
+
+def _reachable(host: Host, san: San, unit: LogicalUnit) -> _Lun | None:
+    try:
+        return _lun(host, san, unit)
+    except SanError:
+        return None  # who wants to write there has a better reason why not
+
+
+def _names_us(host: Host, answer: tuple[Written, ...]) -> bool:
+    try:
+        return _own_key(host) in parse_reservations(answer).keys
+    except SanError:
+        return False
+
+
 def _held_elsewhere(host: Host, san: San, unit: LogicalUnit) -> bool:
     try:
         holder = _look(host, _lun(host, san, unit)).holder
         return holder is not None and holder != _own_key(host) and is_ours(holder)
     except SanError:
-        return False  # who wants to build there has a better reason why not
+        return False
 
 
 def _own_key(host: Host) -> int:

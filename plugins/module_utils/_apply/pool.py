@@ -14,6 +14,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply import pool_steps
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import (
     alone_for,
+    free_left_behind,
     let_others_build,
     refuse_others,
     told_group,
@@ -101,6 +102,7 @@ def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | No
         let_others_build(host, wanted.pool, timeout)
         planned = plan(host, keeper, wanted, autostart, new_uuid)
     if not planned.steps:
+        planned = replace(planned, warnings=(*planned.warnings, *free_left_behind(host, planned.pool.pool)))
         return _report(keeper, wanted, planned, planned.after, planned)
 
     def anew() -> Whole:
@@ -116,7 +118,8 @@ def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | No
         except ApplyError as error:
             error.details["changed"] = bool(error.details["completed"])
             raise
-    planned = replace(planned, warnings=(*planned.warnings, *held.warnings))
+    left_behind = () if held.wwids else free_left_behind(host, planned.pool.pool)
+    planned = replace(planned, warnings=(*planned.warnings, *held.warnings, *left_behind))
     # What was to be overwritten is: that is not to be done twice.
     build = "if_needed" if wanted.build == "overwrite" else wanted.build
     left = plan(host, keeper, replace(wanted, build=build), autostart, new_uuid)

@@ -95,8 +95,23 @@ def alone_for(
 def let_others_build(host: Host, pool: PoolDefinition | None, timeout: float) -> None:
     """Wait until no other host is in the middle of building on the LUNs that a pool names."""
     san = read_san(host)
+    exclusion.let_others_finish(host, san, _named_units(host, san, pool), timeout)
+
+
+def free_left_behind(host: Host, pool: PoolDefinition | None) -> tuple[str, ...]:
+    """Give the LUNs back that a pool names, if a killed run has left them reserved; return why that did not work.
+
+    For when there is nothing to be written to them.
+    """
+    if pool is None or not pool.source.devices:
+        return ()
+    san = read_san(host)
+    return tuple(exclusion.free_left_behind(host, san, _named_units(host, san, pool)))
+
+
+def _named_units(host: Host, san: San, pool: PoolDefinition | None) -> list[LogicalUnit]:
     found = [_named_unit(host, san, device.path) for device in (pool.source.devices if pool is not None else ())]
-    exclusion.let_others_finish(host, san, [unit for unit in found if unit is not None], timeout)
+    return [unit for unit in found if unit is not None]
 
 
 def _named_unit(host: Host, san: San, name: str) -> LogicalUnit | None:

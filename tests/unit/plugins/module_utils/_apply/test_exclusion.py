@@ -12,7 +12,12 @@ from pathlib import Path as File
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held, exclusive, let_others_finish
+from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import (
+    Held,
+    exclusive,
+    free_left_behind,
+    let_others_finish,
+)
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     CommandError,
     IdentityError,
@@ -61,6 +66,12 @@ class Machine:
         with exclusive(self.host, San(luns=(self.unit,)), [self.unit], timeout, required, needed) as held:
             yield held
             monkeypatch.setattr(children, "write_all", self.write_all)
+
+    def is_killed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Take the LUN, and never give it back."""
+        with self.alone(monkeypatch):
+            kept = dict(self.lun.registered), self.lun.holder
+        self.lun.registered, self.lun.holder = kept
 
     def writes(self) -> bool:
         return all(self.lun.may_write(WWPNS[self.name], f"/dev/{device}") for device in self.devices)
@@ -152,6 +163,26 @@ def test_whatever_comes_between_only_one_has_it(one, two, lun, monkeypatch, at, 
     assert not loser.writes()
 
 
+def test_a_killed_run_with_nothing_left_to_do(one, two, lun, monkeypatch) -> None:
+    """Its reservation goes all the same, and nobody else's does."""
+    one.is_killed(monkeypatch)
+    monkeypatch.setattr(children, "write_all", two.write_all)
+    assert free_left_behind(two.host, San(luns=(two.unit,)), [two.unit]) == []
+    assert lun.holder is not None
+    monkeypatch.setattr(children, "write_all", one.write_all)
+    assert free_left_behind(one.host, San(luns=(one.unit,)), [one.unit]) == []
+    assert (lun.registered, lun.holder) == ({}, None)
+    commands = lun.commands
+    assert free_left_behind(one.host, San(luns=(one.unit,)), [one.unit]) == []
+    assert lun.commands == commands + 3, "one question, of one path"
+    lun.knows = False
+    assert free_left_behind(one.host, San(luns=(one.unit,)), [one.unit]) == []
+    lun.dead.update(("/dev/onea", "/dev/oneb"))
+    assert free_left_behind(one.host, San(luns=(one.unit,)), [one.unit]) == []
+    one.devices.clear()
+    assert free_left_behind(one.host, San(luns=(one.unit,)), [one.unit]) == []
+
+
 # What was free a moment ago may be mounted by now
 
 
@@ -227,7 +258,7 @@ def test_what_another_host_is_building_is_waited_for(one, two, lun, monkeypatch)
 
 
 def test_a_killed_run_is_taken_up_by_its_own_host(one, lun, monkeypatch) -> None:
-    one.alone(monkeypatch).__enter__()
+    one.is_killed(monkeypatch)
     with one.alone(monkeypatch):
         assert one.writes()
     assert lun.registered == {}
@@ -236,7 +267,7 @@ def test_a_killed_run_is_taken_up_by_its_own_host(one, lun, monkeypatch) -> None
 
 @pytest.mark.parametrize("gone", ["onea", "oneb"])
 def test_a_killed_run_whose_path_is_dead_now(one, lun, monkeypatch, gone) -> None:
-    one.alone(monkeypatch).__enter__()
+    one.is_killed(monkeypatch)
     lun.dead.add(f"/dev/{gone}")
     one.devices.remove(gone)
     with one.alone(monkeypatch):

@@ -13,6 +13,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply import pool_device
 from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import (
     alone_for,
+    free_left_behind,
     let_others_build,
     look_at_devices,
     refuse_others,
@@ -81,6 +82,21 @@ def test_what_others_build_is_waited_for(host, units, monkeypatch) -> None:
     devices = tuple(map(SourceDevice, (device_path(units[0].wwid), GONE, "/dev/vda")))
     let_others_build(host, PoolDefinition(NAME, "logical", Source(devices=devices)), 5.0)
     assert asked == [([units[0].wwid], 5.0)]
+
+
+def test_what_a_killed_run_has_left_reserved(host, units, monkeypatch) -> None:
+    asked = []
+
+    def free(_host, _san, found):
+        asked.extend(unit.wwid for unit in found)
+        return ["it keeps it"]
+
+    monkeypatch.setattr(pool_devices.exclusion, "free_left_behind", free)
+    devices = tuple(map(SourceDevice, (device_path(units[0].wwid), GONE)))
+    assert free_left_behind(host, PoolDefinition(NAME, "fs", Source(devices=devices))) == ("it keeps it",)
+    assert asked == [units[0].wwid]
+    for pool in (None, PoolDefinition(NAME, "dir")):
+        assert free_left_behind(host, pool) == ()
 
 
 def test_luns_that_are_written_are_had_alone(host, units, monkeypatch) -> None:
