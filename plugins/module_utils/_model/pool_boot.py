@@ -27,7 +27,7 @@ _SERVICE = """\
 Description=Storage pool %I
 ConditionPathExists={definitions}/%I.xml
 Wants=network-online.target
-After={pools} network-online.target remote-fs-pre.target iscsid.service
+After={pools} network-online.target remote-fs-pre.target iscsid.service multipathd.service
 Before={guests}
 
 [Service]
