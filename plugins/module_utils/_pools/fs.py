@@ -36,6 +36,9 @@ SAFE = ("nodev", "nosuid", "noexec")
 PATIENCE = 60.0
 """Seconds. The kernel waits 11 s, or 22, for a host that has left its name; longer if that host's device was slow."""
 
+SMALLEST = {"xfs": 300 * 2**20}
+"""Bytes, where a tool makes no smaller file system."""
+
 TAKEN = ("devices", "format", "mount_options", "single_host")
 
 
@@ -88,11 +91,11 @@ class FsPool:
         kind = pool.source.format
         if kind not in MADE:
             raise RefusedError(f"{found.disk.label} is blank: say what is to be made on it, source.format: ext4 or xfs")
-        made = MakeFilesystem(
-            found.disk, kind, devices.own_uuid(pool, found.disk), found.disk.shared and kind == PROTECTED
-        )
-        _require_one_host(pool, found, made.mmp)
-        return (*folder, *blank, made)
+        if found.disk.size < SMALLEST.get(kind, 0):
+            raise RefusedError(f"{found.disk.label} has {found.disk.size} bytes; an {kind} needs {SMALLEST[kind]}")
+        mmp = found.disk.shared and kind == PROTECTED
+        _require_one_host(pool, found, mmp)
+        return (*folder, *blank, MakeFilesystem(found.disk, kind, devices.own_uuid(pool, found.disk), mmp))
 
     def adjust(self, pool: PoolDefinition, seen: Seen) -> Changes:
         # Those of the mount point do not matter, and those of what is mounted show while it is.

@@ -161,6 +161,13 @@ def test_another_format_is_another_file_system() -> None:
     assert [step.kind for step in steps if isinstance(step, MakeFilesystem)] == ["xfs"]
 
 
+def test_too_small() -> None:
+    small = Inspected(replace(disk(1), size=2**26), Contents())
+    with pytest.raises(RefusedError, match="has 67108864 bytes; an xfs needs 314572800"):
+        KIND.build(replace(XFS, kept=Kept(single_host=True)), Seen(devices={ONE: small}), overwrite=False)
+    assert KIND.build(VMS, Seen(devices={ONE: small}), overwrite=False)
+
+
 # One host at a time
 
 
