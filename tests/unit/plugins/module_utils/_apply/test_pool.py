@@ -18,13 +18,21 @@ from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper, defined
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     ApplyError,
+    CommandError,
     InUseError,
     RefusedError,
     UnavailableError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import busy, folders
+from ansible_collections.virt.san.plugins.module_utils._host import busy, folders, mkfs
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._model.pool import GENERATED, Target
+from ansible_collections.virt.san.plugins.module_utils._model.pool import (
+    GENERATED,
+    Permissions,
+    PoolDefinition,
+    Source,
+    SourceDevice,
+    Target,
+)
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import Define, NoteStarted, Undefine
@@ -34,7 +42,10 @@ from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, I
 
 pytest.importorskip("lxml")
 
-POOLS = {"images": IMAGES, "isos": ISOS}
+ON_DISK = Source(devices=(SourceDevice("/dev/vdb"),), format="ext4")
+VMS = PoolDefinition("vms", "fs", ON_DISK, Target("/vms", Permissions(0o750)))
+PARTS = PoolDefinition("parts", "disk", replace(ON_DISK, format="gpt"), Target("/dev"))
+POOLS = {"images": IMAGES, "isos": ISOS, "parts": PARTS, "vms": VMS}
 UNIT = "virt-san-pool@isos.service"
 BOOT_FILES = [
     "etc/systemd/system/virt-san-pool@.service",
@@ -45,7 +56,9 @@ BOOT_FILES = [
 
 @pytest.fixture
 def machine(tmp_path: Path) -> PoolMachine:
-    return PoolMachine(tmp_path)
+    found = PoolMachine(tmp_path)
+    found.put_disk()
+    return found
 
 
 def run(
@@ -100,6 +113,29 @@ def test_what_is_returned(machine: PoolMachine) -> None:
     assert (told["state"], told["built"], told["persistent"], told["autostart"]) == ("active", True, True, False)
     assert told["capacity"] == told["allocation"] + told["available"] > 0
     assert run(machine, "isos", "inactive").facts["pool"]["capacity"] is None
+
+
+def test_what_is_mounted_is_in_use(machine: PoolMachine) -> None:
+    run(machine, "vms", "active")
+    with pytest.raises(InUseError, match="vdb mount /vms"):
+        run(machine, "parts", "present", build="overwrite")
+    assert run(machine, "vms", "absent").changed
+    with pytest.raises(RefusedError, match=r"ext4 \(UUID"):
+        run(machine, "parts", "present")
+    assert run(machine, "parts", "present", build="overwrite").facts["pool"]["built"]
+
+
+def test_what_was_half_made_is_erased(machine: PoolMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(host: Host, path: str, *_more: Any) -> None:
+        with open(host.path(path), "r+b") as stream:
+            stream.seek(4096)
+            stream.write(b"half a file system")
+        raise CommandError("it failed")
+
+    monkeypatch.setattr(mkfs, "make", fails)
+    with pytest.raises(ApplyError, match="make an ext4 file system on /dev/vdb: failed: it failed"):
+        run(machine, "vms", "present")
+    assert machine.on_disk() == b""
 
 
 def test_transient(machine: PoolMachine) -> None:
@@ -363,6 +399,7 @@ def test_killed_and_run_again(machine: PoolMachine, killed_after: pytest.MonkeyP
     assert run(machine, name, "active", autostart=True).facts["steps"] == []
     run(machine, name, "absent", delete_contents=True)
     assert (machine.files(), machine.mounted(), (machine.top / name).exists()) == ({}, [], False)
+    assert machine.on_disk() == b"", "blank again"
 
 
 def test_the_interpreter_of_the_next_boot(machine: PoolMachine) -> None:
