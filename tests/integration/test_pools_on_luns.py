@@ -139,6 +139,23 @@ def test_one_host_at_a_time(lab: Lab, ansible: Ansible, luns: list[str]) -> None
         assert lab.ssh(host, f"{OURS}; true") == ""
 
 
+def test_both_hosts_start_it_at_once(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
+    """From a blank LUN: one host makes the file system and mounts it. The other is refused, and disturbs nothing."""
+    place = f"{PLACE}/race"
+    run = play(ansible, pool("start", **filesystem("race", luns[1]), state="active", may_fail=True))
+    told = {host: one(run, host, "start") for host in HOSTS}
+    (winner,) = [host for host in HOSTS if not told[host].get("failed")]
+    (loser,) = [host for host in HOSTS if host != winner]
+    assert f"is in use by host {winner}" in told[loser]["msg"]
+    lab.ssh(winner, f"dd if=/dev/urandom of={place}/data bs=1M count=8 conv=fsync status=none && rm {place}/data")
+    assert lab.ssh(winner, f"findmnt -no OPTIONS {place}").startswith("rw,")
+    assert lab.ssh(winner, "dmesg | grep -iE 'reservation conflict|EXT4-fs error'; true") == ""
+    lab.ssh(loser, f"findmnt {place}", fails=True)
+    play(ansible, pool("down", name="race", state="absent", delete_contents=True), hosts=winner)
+    play(ansible, pool("forgotten", name="race", state="absent"), hosts=loser)
+    blank(lab, luns[1])
+
+
 def test_what_others_have_made(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
     """An old file system is refused, taken over on demand alone, and then needs a promise: nothing protects it."""
     old, device = filesystem("old", luns[1], kind=""), f"/dev/mapper/{luns[1]}"

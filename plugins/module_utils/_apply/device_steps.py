@@ -42,13 +42,23 @@ def perform(host: Host, step: Step, timeout: float) -> bool:
 
 
 def _make(host: Host, step: steps.MakeFilesystem, timeout: float) -> None:
+    _require_blank(host, step)
     with _undone(host, step):
         mkfs.make(host, step.disk.path, step.kind, step.uuid, step.mmp, timeout)
 
 
 def _make_table(host: Host, step: steps.MakeTable, timeout: float) -> None:
+    _require_blank(host, step)
     with _undone(host, step):
         partitions.make_table(host, step.disk.path, step.kind, step.identity, timeout)
+
+
+def _require_blank(host: Host, step: steps.DeviceStep) -> None:
+    """Raise RefusedError for a device that something was written to since it was looked at: not every tool minds."""
+    found = inspect(host, [step.disk])[0].contents
+    if not found.blank:
+        told = found.problem or ", ".join(map(str, found.signatures)) or f"data at byte {found.data_at}"
+        raise RefusedError(f"{step.disk.label} is not blank any more: {told}")
 
 
 @contextmanager

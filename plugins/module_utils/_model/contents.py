@@ -71,6 +71,11 @@ class Contents:
     table: Table | None = None
     """Its partition table, where that was asked for."""
 
+    @property
+    def blank(self) -> bool:
+        """Tell whether it is known that nothing is there."""
+        return not self.problem and not self.signatures and self.data_at is None
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "signatures": [one.to_dict() for one in self.signatures],

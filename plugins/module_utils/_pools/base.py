@@ -131,7 +131,8 @@ class PoolType(Protocol):
     def adopts(self, pool: PoolDefinition, seen: Seen) -> str | None:
         """Return the identity of something on the pool's device that others have made and that can be the pool's.
 
-        Asked where the task says that nothing is to be built. It is kept, and later known by it.
+        Asked where the task describes the pool and says that nothing is to be built, or where it runs already. It is
+        kept, and later known by it.
         """
 
     def is_built(self, pool: PoolDefinition, seen: Seen) -> bool:

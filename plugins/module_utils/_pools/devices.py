@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NoReturn
 
 from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk, device_path
@@ -79,13 +80,20 @@ def refuse_held(found: Inspected, purpose: str, own_mount: str | None = None) ->
         raise kind(f"{purpose} is refused: {found.disk.label}: {', '.join(verdict.never)}", device=found.disk.path)
 
 
-def refuse_foreign(pool: PoolDefinition, found: Inspected, what: str) -> None:
+def refuse_foreign(pool: PoolDefinition, found: Inspected, what: str) -> NoReturn:
     """Raise RefusedError for something that could be the pool's, and was not made for it."""
     raise RefusedError(
         f"{found.disk.label} has what was not made for pool {pool.name}: {what}. To have the pool take it over with "
         "all that is in it, define it with build: never; if that may be lost, with build: overwrite",
         devices=[{"path": found.disk.path, "wwid": found.disk.wwid, "found": [what], "refused": []}],
     )
+
+
+def refuse_strange(found: Inspected, purpose: str) -> NoReturn:
+    """Raise RefusedError for a device with something on it that is not the pool's."""
+    inside = found.contents
+    told = str(inside.table or ", ".join(map(str, inside.signatures)) or "data of no known kind")
+    raise RefusedError(f"{purpose} is refused: on {found.disk.label} is {told}, which is not the pool's")
 
 
 def refuse_used(found: Inspected, purpose: str) -> None:

@@ -82,14 +82,12 @@ class DiskPool:
     def delete(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
         purpose = f"erasing the partition table of pool {pool.name}"
         found = devices.require_device(pool, seen, purpose)
-        inside = found.contents
-        if not inside.signatures and not inside.problem:
+        if found.contents.blank:
             return ()
         devices.refuse_held(found, purpose)
         own = _own(pool, seen)
         if own is None:
-            told = str(inside.table or ", ".join(map(str, inside.signatures)))
-            raise RefusedError(f"{purpose} is refused: on {found.disk.label} is {told}, which is not the pool's")
+            devices.refuse_strange(found, purpose)
         return (EraseTable(found.disk, own.identity),)
 
     def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:

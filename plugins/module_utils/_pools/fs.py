@@ -147,13 +147,12 @@ class FsPool:
         foreign = path in seen.mounts and not running
         gone = path not in seen.folders or foreign or path in folders.SYSTEM
         folder = () if gone else (RemoveFolder(path, if_empty=True),)
-        if not found.contents.signatures and not found.contents.problem:
+        if found.contents.blank:
             return folder
         devices.refuse_held(found, purpose, path if running else None)
         own = _own(pool, seen)
         if own is None:
-            told = ", ".join(map(str, found.contents.signatures))
-            raise RefusedError(f"{purpose} is refused: on {found.disk.label} is {told}, which is not the pool's")
+            devices.refuse_strange(found, purpose)
         return (EraseFilesystem(found.disk, own.uuid), *folder)
 
     def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:

@@ -123,7 +123,7 @@ def plan_pool(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, new_uuid
     if wanted.state == "absent":
         return _absent(known, wanted, seen, kind, live)
     _refuse_shared(known, pool)
-    if wanted.build == "never" and wanted.pool is not None:
+    if wanted.pool is not None and (wanted.build == "never" or kind.is_running(pool, seen)):
         pool = replace(pool, kept=replace(pool.kept, adopted=kind.adopts(pool, seen) or pool.kept.adopted))
     return _Present(known, wanted, seen, kind, pool, live).plan()
 

@@ -50,7 +50,8 @@ def found(monkeypatch, contents: Contents) -> None:
     monkeypatch.setattr(device_steps, "inspect", inspect)
 
 
-def test_made(told, tmp_path) -> None:
+def test_made(told, tmp_path, monkeypatch) -> None:
+    found(monkeypatch, Contents())
     assert device_steps.perform(Host(str(tmp_path)), MAKE, 9.0)
     assert told == [("make", "/dev/mapper/lun1", "ext4", UUID, True, 9.0)]
     assert not device_steps.perform(Host(str(tmp_path)), EmptyFolder("/x"), 9.0)
@@ -60,6 +61,7 @@ def test_half_made_is_erased(told, tmp_path, monkeypatch) -> None:
     def late(*_args):
         raise CommandError("no answer within 9 s")
 
+    found(monkeypatch, Contents())
     monkeypatch.setattr(mkfs, "make", late)
     with pytest.raises(CommandError, match=r"no answer within 9 s$"):
         device_steps.perform(Host(str(tmp_path)), MAKE, 9.0)
@@ -72,6 +74,22 @@ def test_half_made_is_erased(told, tmp_path, monkeypatch) -> None:
     with pytest.raises(CommandError) as caught:
         device_steps.perform(Host(str(tmp_path)), MAKE, 9.0)
     assert caught.value.message == "no answer within 9 s; and it is not blank any more: it does not answer"
+
+
+@pytest.mark.parametrize("step", [MAKE, MakeTable(disk(1), "gpt", UUID)], ids=["file system", "table"])
+@pytest.mark.parametrize(
+    ("contents", "says"),
+    [
+        (filesystem("xfs", OTHER), "xfs"),
+        (Contents(data_at=7), "data at byte 7"),
+        (Contents(problem="late"), "late"),
+    ],
+)
+def test_what_is_not_blank_any_more_is_left(told, tmp_path, monkeypatch, step, contents, says) -> None:
+    found(monkeypatch, contents)
+    with pytest.raises(RefusedError, match=f"is not blank any more: {says}"):
+        device_steps.perform(Host(str(tmp_path)), step, 9.0)
+    assert told == []
 
 
 def test_erased(told, tmp_path, monkeypatch) -> None:
@@ -96,6 +114,7 @@ def test_what_is_another_by_now_is_not_erased(told, tmp_path, monkeypatch, conte
 
 
 def test_a_table_is_made(told, tmp_path, monkeypatch) -> None:
+    found(monkeypatch, Contents())
     monkeypatch.setattr(partitions, "make_table", lambda _host, *words: told.append(("table", *words)))
     assert device_steps.perform(Host(str(tmp_path)), MakeTable(disk(1), "gpt", UUID), 9.0)
     assert told == [("table", "/dev/mapper/lun1", "gpt", UUID, 9.0)]

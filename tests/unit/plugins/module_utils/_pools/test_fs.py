@@ -117,6 +117,21 @@ def test_what_others_have_made_is_taken_over_on_demand() -> None:
     assert then.pool.kept == Kept(single_host=True), "what was taken over was on another device"
 
 
+def test_what_runs_already_is_taken_over() -> None:
+    """Somebody has mounted the pool's device at the pool's place: that is to be known again after the next boot."""
+    now = world(filesystem("ext4", OTHER), mounts={"/vms": Mounted("/dev/mapper/lun1", "ext4", "", "dm-1")})
+    now = replace(now, folders={"/vms": Folder()})
+    plan = now.plan(ACTIVE)
+    assert plan.pool is not None
+    assert (plan.running, plan.pool.kept.adopted) == (True, OTHER)
+    now = now.after(plan.steps)
+    assert now.plan(ACTIVE).steps == ()
+    elsewhere = replace(VMS, source=replace(VMS.source, devices=(SourceDevice(TWO),)))
+    now = replace(now, contents={**now.contents, TWO: filesystem("ext4", OWN)})
+    with pytest.raises(RefusedError, match="was not made for"):
+        now.plan(Wanted("vms", "present", elsewhere))
+
+
 def test_what_is_swapped_meanwhile_is_not_mounted() -> None:
     """At boot nothing is taken over: a LUN with another file system is not the pool's."""
     now = active()
@@ -266,6 +281,8 @@ def test_what_is_not_the_pools_is_not_erased() -> None:
     now = replace(world(filesystem("ext4", OTHER)), known=Known("vms", VMS))
     with pytest.raises(RefusedError, match=f"ext4 .UUID {OTHER}.* is not the pool's"):
         now.plan(Wanted("vms", "absent", delete_contents=True))
+    with pytest.raises(RefusedError, match="data of no known kind, which is not the pool's"):
+        replace(world(Contents(data_at=7)), known=Known("vms", VMS)).plan(Wanted("vms", "absent", delete_contents=True))
     blank = replace(world(), known=Known("vms", VMS))
     assert blank.plan(Wanted("vms", "absent", delete_contents=True)).describe() == ["undefine pool vms"]
     assert any(
