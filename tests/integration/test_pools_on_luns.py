@@ -142,6 +142,8 @@ def test_one_host_at_a_time(lab: Lab, ansible: Ansible, luns: list[str]) -> None
 def test_both_hosts_start_it_at_once(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
     """From a blank LUN: one host makes the file system and mounts it. The other is refused, and disturbs nothing."""
     place = f"{PLACE}/race"
+    for host in HOSTS:
+        lab.ssh(host, "dmesg -C")
     run = play(ansible, pool("start", **filesystem("race", luns[1]), state="active", may_fail=True))
     told = {host: one(run, host, "start") for host in HOSTS}
     (winner,) = [host for host in HOSTS if not told[host].get("failed")]
