@@ -50,8 +50,6 @@ def look_at_devices(host: Host, needs: Needs, seen: Seen) -> Seen:
         found[name] = Inspected(disk, Contents()) if member else inspect(host, [disk], needs.tables)[0]
         if sight is None and any(one.kind == LABEL for one in found[name].contents.signatures):
             sight = read_groups(host, san.luns)
-    for name, other in _twice(found).items():
-        silent[name] = f"it is the same device as {other}: name it once"
     return replace(seen, devices=found, groups=sight, silent=silent)
 
 
@@ -59,16 +57,6 @@ def told_group(pool: PoolDefinition, seen: Seen) -> dict[str, Any] | None:
     """Return the volume group of a pool, with the UUIDs of all that is in it; None for a pool without one."""
     found = seen.groups.named(logical.group_name(pool)) if seen.groups is not None and pool.type == "logical" else ()
     return found[0].to_dict() if len(found) == 1 else None
-
-
-def _twice(found: dict[str, Inspected]) -> dict[str, str]:
-    first: dict[str, str] = {}
-    twice = {}
-    for name, one in found.items():
-        other = first.setdefault(one.disk.kernel, name)
-        if other != name:
-            twice[name] = other
-    return twice
 
 
 @contextmanager

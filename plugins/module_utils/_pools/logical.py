@@ -113,4 +113,9 @@ def _plan(pool: PoolDefinition, seen: Seen, overwrite: bool) -> groups.GroupPlan
             f"pool {pool.name} is neither built nor changed: {told}. build: never leaves it as it is", devices=lost
         )
     named = tuple(seen.devices[name] for name in _devices(pool))
+    first: dict[str, str] = {}
+    for name, one in zip(_devices(pool), named):
+        other = first.setdefault(one.disk.kernel, name)
+        if other != name:
+            raise RefusedError(f"{other} and {name} are the same device, {one.disk.label}: name it once")
     return groups.plan_group(_sight(seen), groups.Wanted(group_name(pool), named, seen.remove_devices, overwrite))

@@ -65,9 +65,8 @@ def test_what_is_on_devices_in_no_group(host, units, monkeypatch) -> None:
         names[3]: 7,
     }
     assert {disk.kernel for disk in looked} == {free.map.dm}
-    assert set(seen.silent) == {"/x", GONE, names[3]}
+    assert set(seen.silent) == {"/x", GONE}, "a new definition may name a device otherwise than the one before"
     assert "is not on this host" in seen.silent[GONE]
-    assert f"the same device as {names[1]}" in seen.silent[names[3]]
     assert told_group(PoolDefinition(NAME, "logical"), seen)["uuid"] == "vg-uuid"
     assert told_group(PoolDefinition(NAME, "logical"), Seen()) is None
 

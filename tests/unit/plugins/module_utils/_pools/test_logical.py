@@ -182,3 +182,11 @@ def test_what_cannot_be(wrong, told) -> None:
     with pytest.raises(ValueError, match=told):
         KIND.check(wrong)
     KIND.check(replace(pool(ONE, format="lvm2"), target=Target(f"/dev/{NAME}")))
+
+
+def test_one_device_by_two_names() -> None:
+    twice = replace(look(sight(), seen(1)), devices={ONE: seen(1), "/dev/mapper/lun1": seen(1)})
+    with pytest.raises(RefusedError, match=f"{ONE} and /dev/mapper/lun1 are the same device"):
+        plan("present", twice, pool=pool(ONE, "/dev/mapper/lun1"))
+    renamed = plan("present", twice, Known(NAME, pool(ONE)), pool=pool("/dev/mapper/lun1"))
+    assert kinds(renamed) == [Define, LabelDevice, CreateGroup], "another name is no other device"
