@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_look
+from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper, defined
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     ApplyError,
@@ -35,7 +38,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import (
 )
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
-from ansible_collections.virt.san.plugins.module_utils._pools.steps import Define, NoteStarted, Undefine
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import Define, DeviceStep, NoteStarted, Undefine
 from ansible_collections.virt.san.plugins.module_utils._xml.pool import parse_pool
 from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
@@ -123,6 +126,25 @@ def test_what_is_mounted_is_in_use(machine: PoolMachine) -> None:
     with pytest.raises(RefusedError, match=r"ext4 \(UUID"):
         run(machine, "parts", "present")
     assert run(machine, "parts", "present", build="overwrite").facts["pool"]["built"]
+
+
+def test_what_another_host_has_built_meanwhile(machine: PoolMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is recognised, and its LUN is not taken."""
+
+    @contextmanager
+    def alone_for(host: Host, steps: Any, _timeout: float, _required: bool, anew: Any) -> Iterator[Held]:
+        (make,) = [step for step in steps if isinstance(step, DeviceStep)]
+        mkfs.make(host, make.disk.path, "ext4", make.uuid, False, 5.0)
+        assert not any(isinstance(step, DeviceStep) for step in anew())
+        yield Held(1, left=["lun"])
+
+    freed: list[PoolDefinition] = []
+    monkeypatch.setattr(pool, "alone_for", alone_for)
+    monkeypatch.setattr(pool, "free_left_behind", lambda _host, of: freed.append(of) or ())
+    done = run(machine, "vms", "present")
+    assert done.facts["steps"] == ["define pool vms", "make the folder /vms (mode 0750)"]
+    assert not run(machine, "vms", "present").changed
+    assert [one.name for one in freed] == ["vms", "vms"], "what a killed run has reserved goes"
 
 
 def test_what_was_half_made_is_erased(machine: PoolMachine, monkeypatch: pytest.MonkeyPatch) -> None:
