@@ -48,7 +48,7 @@ def parse_kept(text: str) -> Kept:
 
 
 def made_uuid(pool: str, identity: str) -> str:
-    """Return the UUID of what is made for a pool on a device: `identity` is the device's WWID, or its path.
+    """Return the UUID of what is made for a pool on a device: `identity` is the device's WWID, or its name.
 
     It follows from the two, so that what an earlier run has made is known again, on whatever host.
     """

@@ -46,8 +46,11 @@ def require_device(pool: PoolDefinition, seen: Seen, purpose: str) -> Inspected:
 
 
 def own_uuid(pool: PoolDefinition, disk: Disk) -> str:
-    """Return the identity of what is made for a pool on a device."""
-    return made_uuid(pool.name, str(disk.wwid or disk.path))
+    """Return the identity of what is made for a pool on a device.
+
+    A device without a WWID is known by its name in the definition: the kernel may call it otherwise after a reboot.
+    """
+    return made_uuid(pool.name, str(disk.wwid or device_name(pool)))
 
 
 def prepare(seen: Seen, found: Inspected, overwrite: bool) -> tuple[Step, ...]:

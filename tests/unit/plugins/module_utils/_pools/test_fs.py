@@ -208,6 +208,11 @@ def test_disks_of_the_host_need_none() -> None:
     (mount,) = KIND.start(pool, seen)
     assert isinstance(mount, Mount)
     assert mount.patience == 0
+    named = replace(pool, source=Source(devices=(SourceDevice("/dev/disk/by-id/virtio-1"),), format="ext4"))
+    renamed = replace(own, path="/dev/vdc", kernel="vdc")
+    mine = filesystem("ext4", made_uuid("vms", "/dev/disk/by-id/virtio-1"))
+    seen = Seen(devices={"/dev/disk/by-id/virtio-1": Inspected(renamed, mine)}, folders={"/vms": Folder()})
+    assert KIND.is_built(named, seen), "whatever the kernel calls it today"
 
 
 def test_what_another_host_has_mounted_is_left_alone() -> None:
