@@ -51,12 +51,15 @@ def guarded(host: Host, path: str, what: str, work: Callable[[Host], Any], deadl
     stuck = children.left_behind(host, [job])
     if stuck:
         raise CommandError(
-            f"{what} {path} is not tried: process {stuck[job]} still hangs there. Does its server answer?", path=path
+            f"{what} {path} is not tried: process {stuck[job]} still hangs there. Does its server (or disk) answer?",
+            path=path,
         )
     result = children.write_all(host, {job: [Work(path, what, work)]}, deadline)[job]
     if result.stuck is not None:
         left = f"; process {result.pid} hangs in the kernel until it does" if result.pid else ""
-        raise CommandError(f"{what} {path}: no answer within {deadline:g} s. Does its server answer?{left}", path=path)
+        raise CommandError(
+            f"{what} {path}: no answer within {deadline:g} s. Does its server (or disk) answer?{left}", path=path
+        )
     done = result.done[0]
     if done.errno:
         raise OSError(done.errno, os.strerror(done.errno), path)
