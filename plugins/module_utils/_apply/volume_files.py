@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at volumes that are files, and work on them. Whatever touches their folder is done within a deadline."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any, Union
+
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE
+from ansible_collections.virt.san.plugins.module_utils._errors import SanError
+from ansible_collections.virt.san.plugins.module_utils._host import image_files, images, qemu_img, signatures
+from ansible_collections.virt.san.plugins.module_utils._host.file_users import users_of_file
+from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.images import Image
+from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Volume, WantedVolume, rounded_up
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_files import UNIT, backing_path
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
+    CreateVolume,
+    DeleteVolume,
+    PermitVolume,
+    ResizeVolume,
+)
+
+TAKEN = {"folder": "a folder", "link": "a link", "device": "a device, a pipe or a socket"}
+LOCKED = "somebody who has locked it, perhaps on another host"
+
+SCAN_DEADLINE = 60.0
+"""Seconds for reading all headers in one folder, and for finding where the content of an image ends."""
+
+VolumeStep = Union[CreateVolume, ResizeVolume, PermitVolume, DeleteVolume]
+
+
+def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, others: tuple[str, ...]) -> VolumeSight:
+    """Return what is there of a volume. `others`: folders of other pools, where images may lie that read from it.
+
+    Raises CommandError where the pool's folder does not answer, OSError.
+    """
+    folder = (sight.pool.target.path if sight.pool else None) or ""
+    image = _image(
+        guarded(host, folder, "looking at", lambda there: images.read_image(there, folder, wanted.name), DEADLINE)
+    )
+    room = seen.space.get(folder)
+    sight = replace(
+        sight, unit=UNIT, free=None if room is None else room.available, backing=_backing(host, sight, wanted)
+    )
+    if image is None:
+        return sight
+    if image.kind != "file":
+        return replace(sight, taken_by=TAKEN[image.kind])
+    volume = volume_of(image)
+    sight = replace(sight, volume=volume)
+    return _with_users(host, sight, wanted, image, volume, (folder, *others)) if _is_touched(wanted, volume) else sight
+
+
+def _image(told: Any) -> Image | None:
+    return None if told is None else Image(*told)
+
+
+def volume_of(image: Image) -> Volume:
+    """Return an image as a volume."""
+    return Volume(
+        name=image.name,
+        key=image.path,
+        path=image.path,
+        format=image.format,
+        capacity=image.capacity,
+        allocation=image.allocation,
+        backing=None if image.backing is None else Backing(image.backing, image.backing_format),
+        mode=image.mode,
+        owner=image.owner,
+        group=image.group,
+        problem=image.problem,
+    )
+
+
+def _backing(host: Host, sight: VolumeSight, wanted: WantedVolume) -> Volume | None:
+    if wanted.backing is None or sight.pool is None:
+        return None
+    path = backing_path(sight.pool, wanted.backing)
+    image = _image(guarded(host, path, "looking at", lambda there: images.read_at(there, path), DEADLINE))
+    return volume_of(image) if image is not None and image.format else None
+
+
+def _is_touched(wanted: WantedVolume, volume: Volume) -> bool:
+    """Tell whether it matters who uses the volume."""
+    if wanted.state == "absent":
+        return True
+    return isinstance(wanted.capacity, int) and rounded_up(wanted.capacity, UNIT) != volume.capacity
+
+
+def _with_users(
+    host: Host, sight: VolumeSight, wanted: WantedVolume, image: Image, volume: Volume, folders: tuple[str, ...]
+) -> VolumeSight:
+    sight = replace(sight, users=find_users(host, image))
+    shrinks = isinstance(wanted.capacity, int) and wanted.capacity < volume.capacity and wanted.allow_shrink
+    if wanted.state != "absent" and not shrinks:
+        return sight
+    sight = with_dependents(host, sight, volume.path, folders[:1], folders[1:])
+    if not shrinks or wanted.state == "absent" or sight.users:
+        return sight
+    end, why = _end(host, volume)
+    return replace(sight, end=end, end_unknown=why)
+
+
+def find_users(host: Host, image: Image) -> tuple[str, ...]:
+    """Return who has an image open; where that cannot be found out, somebody has."""
+    own = os.getpid()
+
+    def find(there: Host) -> tuple[str, ...]:
+        return users_of_file(there, image.path, image.device, image.inode, own)
+
+    try:
+        users = tuple(guarded(host, "/proc", "looking in", find, DEADLINE))
+        if users:
+            return users
+        locked = guarded(host, image.path, "looking at", lambda there: images.is_locked(there, image.path), DEADLINE)
+    except SanError as error:
+        return (f"somebody, perhaps: {error.message}",)
+    except OSError as error:
+        return (f"somebody, perhaps: {os.strerror(error.errno or 0)}",)
+    return (LOCKED,) if locked else ()
+
+
+def with_dependents(
+    host: Host, sight: VolumeSight, path: str, own: tuple[str, ...], others: tuple[str, ...]
+) -> VolumeSight:
+    """Return what is seen, with the images that read from a volume. If its own pool does not answer, nobody knows."""
+    found: list[str] = []
+    silent, warnings = dict(sight.silent), list(sight.warnings)
+    for folder in dict.fromkeys((*own, *others)):
+        told = _read_from(host, folder, path)
+        if not isinstance(told, str):
+            found += told
+        elif folder in own:
+            silent[folder] = told
+        else:
+            warnings.append(f"whether a volume in {folder} reads from {path} is not known: {told}")
+    return replace(sight, dependents=tuple(found), silent=silent, warnings=tuple(warnings))
+
+
+def _read_from(host: Host, folder: str, path: str) -> list[str] | str:
+    """Return the images in a folder that read from a path, or why that is not known."""
+    try:
+        told: list[str] = guarded(
+            host, folder, "looking into", lambda there: images.read_from(there, folder, path), SCAN_DEADLINE
+        )
+    except SanError as error:
+        return error.message
+    except OSError as error:
+        return os.strerror(error.errno or 0)
+    return told
+
+
+def _end(host: Host, volume: Volume) -> tuple[int | None, str]:
+    """Return how far the content of a volume reaches, or why nobody knows."""
+    try:
+        end: int | str = guarded(host, volume.path, "reading", lambda there: _find_end(there, volume), SCAN_DEADLINE)
+    except SanError as error:
+        return None, error.message
+    except OSError as error:
+        return None, f"its content cannot be read: {os.strerror(error.errno or 0)}"
+    return (None, end) if isinstance(end, str) else (end, "")
+
+
+def _find_end(host: Host, volume: Volume) -> int | str:
+    path = volume.path
+    if volume.format == "qcow2":
+        return qemu_img.last_data(host, host.path(path), SCAN_DEADLINE)
+    end = image_files.read_end(host, path)
+    if end is not None:
+        return end
+    found = signatures.read_signatures(host, host.path(path), SCAN_DEADLINE)
+    if found:
+        return f"it holds {', '.join(map(str, found))}, and how far that reaches is not known"
+    return image_files.last_data(host, path)
+
+
+# Changes
+
+
+def perform(host: Host, step: VolumeStep, timeout: float) -> None:
+    """Carry out one step within `timeout` seconds. Raises SanError, OSError."""
+    if isinstance(step, CreateVolume):
+        _create(host, step, timeout)
+    elif isinstance(step, ResizeVolume):
+        guarded(host, step.volume.path, "resizing", lambda there: _resize(there, step, timeout), timeout)
+    elif isinstance(step, PermitVolume):
+        wanted, path = step.permissions, step.volume.path
+        guarded(
+            host,
+            path,
+            "changing",
+            lambda there: image_files.set_permissions(there, path, wanted.mode, wanted.owner, wanted.group),
+            timeout,
+        )
+    else:
+        path = step.volume.path
+        guarded(host, path, "deleting", lambda there: image_files.delete(there, path), timeout)
+
+
+def _create(host: Host, step: CreateVolume, timeout: float) -> None:
+    path = f"{(step.pool.target.path or '').rstrip('/')}/{step.volume.name}"
+    guarded(host, path, "making", lambda there: _make(there, step, path, timeout), timeout)
+
+
+def _make(host: Host, step: CreateVolume, path: str, timeout: float) -> None:
+    new, made = step.volume, image_files.temporary_path(host, path)
+    image_files.discard_leftover(host, path)
+    try:
+        if new.format == "raw":
+            image_files.make_raw(host, made, new.capacity, new.full)
+        else:
+            below = None if new.backing is None else (new.backing.path, new.backing.format or "raw")
+            qemu_img.create(host, host.path(made), new.capacity, new.full, below, timeout)
+        given = new.permissions
+        image_files.set_permissions(host, made, given.mode, given.owner, given.group)
+        image_files.publish(host, made, path)
+    finally:
+        # Also what is whole and could not get its name.
+        image_files.discard_leftover(host, path)
+
+
+def _resize(host: Host, step: ResizeVolume, timeout: float) -> None:
+    if step.volume.format == "raw":
+        image_files.resize_raw(host, step.volume.path, step.capacity, step.full)
+    else:
+        qemu_img.resize(host, host.path(step.volume.path), step.capacity, step.shrinks, step.full, timeout)

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at volumes that are logical volumes of LVM, and work on them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE, find_users
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import VolumeStep, with_dependents
+from ansible_collections.virt.san.plugins.module_utils._errors import SanError
+from ansible_collections.virt.san.plugins.module_utils._host import image_files, lvm_volumes, signatures
+from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupSight, GroupVolume
+from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Volume, WantedVolume, rounded_up
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.group import find
+from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
+    CreateVolume,
+    DeleteVolume,
+    ResizeVolume,
+)
+
+PLAIN = ("linear", "thin,sparse")
+"""Layouts whose size is exactly what was asked for, in extents."""
+
+
+def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, others: tuple[str, ...]) -> VolumeSight:
+    """Return what is there of a volume. `others`: folders of pools, where images may lie that read from it.
+
+    Raises AmbiguousError where several groups have the pool's name.
+    """
+    pool = sight.pool
+    group = None if pool is None else find(seen.groups or GroupSight(), group_name(pool))
+    if group is None:
+        return sight
+    lv = next((one for one in group.volumes if one.name == wanted.name), None)
+    sight = replace(
+        sight,
+        others=tuple(one.name for one in group.volumes if one is not lv),
+        free=group.free,
+        unit=group.extent,
+        thin_pools=tuple(one.name for one in group.volumes if one.is_thin_pool),
+    )
+    if lv is None:
+        return sight
+    if lv.is_thin_pool:
+        return replace(sight, taken_by="a thin pool")
+    volume = volume_of(group, lv)
+    # Stripes and mirrors are rounded up once more, to whole rows of extents.
+    slack = 0 if lv.layout in PLAIN else group.extent * max(len(group.pvs), 1)
+    sight = replace(sight, volume=volume, slack=slack)
+    return _with_users(host, sight, wanted, group, lv, others) if _is_touched(wanted, sight, volume) else sight
+
+
+def volume_of(group: Group, lv: GroupVolume) -> Volume:
+    """Return a logical volume as a volume."""
+    return Volume(
+        name=lv.name,
+        key=lv.uuid,
+        path=lv.path or f"/dev/{group.name}/{lv.name}",
+        format="raw",
+        capacity=lv.size,
+        allocation=lv.allocation,
+        backing=Backing(f"/dev/{group.name}/{lv.origin}", "raw") if lv.origin else None,
+        thin_pool=lv.pool or None,
+        kind=lv.layout,
+        active=lv.active,
+    )
+
+
+def _is_touched(wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> bool:
+    if wanted.state == "absent":
+        return True
+    return isinstance(wanted.capacity, int) and rounded_up(wanted.capacity, sight.unit) != volume.capacity
+
+
+def _with_users(
+    host: Host, sight: VolumeSight, wanted: WantedVolume, group: Group, lv: GroupVolume, others: tuple[str, ...]
+) -> VolumeSight:
+    sight = replace(sight, users=_users(host, lv))
+    snapshots = tuple(
+        f"snapshot {one.name}" for one in group.volumes if one.origin == lv.name and not (one.is_thin and lv.is_thin)
+    )
+    shrinks = isinstance(wanted.capacity, int) and wanted.capacity < lv.size and wanted.allow_shrink
+    if wanted.state != "absent" and not shrinks:
+        return sight
+    path = lv.path or f"/dev/{group.name}/{lv.name}"
+    sight = with_dependents(host, sight, path, (), others)
+    sight = replace(sight, dependents=(*snapshots, *sight.dependents))
+    if wanted.state == "absent" or sight.users:
+        return sight
+    end, why = _end(host, lv, path)
+    return replace(sight, end=end, end_unknown=why)
+
+
+def _users(host: Host, lv: GroupVolume) -> tuple[str, ...]:
+    """Return who has a volume open, by as good a name as there is."""
+    told = {f"{use.kind} {use.by}": None for use in lv.uses if use.active and use.kind not in ("open", "qemu")}
+    if lv.kernel and lv.held:
+        device = f"/dev/{lv.kernel}"
+        told.update(dict.fromkeys(find_users(host, (device,)).get(device, ())))
+    told.update({f"guest {use.by}": None for use in lv.uses if use.kind == "qemu" and not _named(use.by, told)})
+    if lv.held and not told:
+        return ("somebody that does not show (a process in the kernel, an export)",)
+    return tuple(told)
+
+
+def _named(by: str, told: dict[str, None]) -> bool:
+    return f"guest {by}" in told
+
+
+def _end(host: Host, lv: GroupVolume, path: str) -> tuple[int | None, str]:
+    """Return how far the content of a volume reaches, or why nobody knows."""
+    if not lv.active:
+        return None, "it is not active, and what it holds cannot be read: activate it first (lvchange --activate y)"
+    try:
+        end: int | None = guarded(host, path, "reading", lambda there: image_files.read_end(there, path), DEADLINE)
+    except SanError as error:
+        return None, error.message
+    except OSError as error:
+        return None, f"its content cannot be read: {os.strerror(error.errno or 0)}"
+    if end is not None:
+        return end, ""
+    found = signatures.read_contents(host, path)
+    if found.problem or found.signatures:
+        told = found.problem or f"it holds {', '.join(map(str, found.signatures))}"
+        return None, f"{told}, and how far that reaches is not known"
+    return 0, ""
+
+
+def perform(host: Host, step: VolumeStep, timeout: float) -> None:
+    """Carry out one step within `timeout` seconds. Raises SanError."""
+    group = group_name(step.pool)
+    if isinstance(step, CreateVolume):
+        new = step.volume
+        if new.thin_pool is not None:
+            lvm_volumes.create_thin(host, group, new.name, new.thin_pool, new.capacity, timeout)
+        else:
+            lvm_volumes.create_linear(host, group, new.name, new.capacity, timeout)
+    elif isinstance(step, ResizeVolume):
+        change = lvm_volumes.reduce if step.shrinks else lvm_volumes.extend
+        change(host, group, step.volume.name, step.capacity, timeout)
+    elif isinstance(step, DeleteVolume):
+        lvm_volumes.remove(host, step.volume.key, timeout)
+    else:
+        raise SanError(f"{step.describe()}: the permissions of a device are udev's")

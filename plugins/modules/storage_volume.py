@@ -1,0 +1,363 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Volumes of storage pools: made, grown, shrunk with care, and removed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: storage_volume
+short_description: Make, grow and remove volumes of storage pools
+version_added: 0.1.0
+description:
+  - Keeps volumes in the pools of M(virt.san.storage_pool) - the disks of guests. In pools that are folders (types
+    V(dir) and V(netfs)) they are files, in those of type V(logical) logical volumes.
+  - A volume appears whole, or not at all, and never in the place of something else. A run that is killed leaves nothing
+    that hinders the next one.
+  - A volume that is in use - open by a guest or any other process, mounted, swapped to, under a loop device, or read by
+    another volume - is neither deleted nor shrunk. Who uses it is named.
+extends_documentation_fragment:
+  - virt.san.attributes
+  - virt.san.lock
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is written. RV(steps) holds what would be done. What only the backend decides, such as the key of a new
+        logical volume, is V(null) then.
+  diff_mode:
+    support: full
+    details:
+      - Shows path, format, capacity, backing and permissions. Not the allocation, which others change all the time.
+  idempotent:
+    support: full
+    details:
+      - Sizes are compared as the pool can have them, rounded up to 512 bytes for files and to extents for logical
+        volumes.
+options:
+  pool:
+    description:
+      - Name of the pool. It has to run (V(active\)).
+      - In a pool that is not there, no volume is there either; O(state=absent) is content with that, and warns.
+    type: str
+    required: true
+  name:
+    description:
+      - Name of the volume. That of a file, not beginning with a dot; in pools of type V(logical) that of a logical
+        volume.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) - the volume is there, as large as O(capacity).
+      - V(absent) - it is not, and what it held is lost.
+    type: str
+    choices: [present, absent]
+    default: present
+  capacity:
+    description:
+      - Size as its user sees it, V(10G) (powers of 1024) or a number of bytes. Needed to make a volume, unless it has
+        O(backing), whose size is the default.
+      - In pools of type V(logical) also a share of what is free, V(50%FREE). That counts when the volume is made; one
+        that is there keeps its size.
+      - A volume that is smaller grows in place, keeping what it holds. A guest that runs on it learns of that by a
+        block resize (C(virsh blockresize\)) or at its next start. qcow2 does not grow while something has it open.
+      - One that is larger is an error, unless O(allow_shrink).
+    type: str
+  allow_shrink:
+    description:
+      - Cut off what is behind the new end. Refused while the volume is in use, and if its content reaches farther - an
+        ext2/3/4 or XFS file system, a partition table, the last byte that was written to a file, the last data in
+        qcow2. Also refused if something else is on it of which nobody knows how far it reaches.
+    type: bool
+    default: false
+  allocation:
+    description:
+      - V(sparse) - space is taken as it is written. For files the default. In pools of type V(logical), a thin volume
+        in O(thin_pool), or in the only thin pool that the volume group has.
+      - V(full) - all of it is taken at once. For logical volumes the default.
+      - A logical volume that is there cannot change from one to the other. A file that is there is not allocated
+        afterwards, which a warning says; what it grows by is.
+    type: str
+    choices: [sparse, full]
+  thin_pool:
+    description:
+      - In pools of type V(logical), the thin pool of the volume group that a thin volume is made in.
+    type: str
+  format:
+    description:
+      - V(raw) or V(qcow2). By default V(raw), with O(backing) V(qcow2). Pools of type V(logical) have V(raw) only.
+      - A volume that is there is what its header says, and is not converted. Whoever writes to a raw disk can write
+        such a header, so name the format of disks that are given to guests.
+    type: str
+    choices: [raw, qcow2]
+  backing:
+    description:
+      - What the volume reads where nothing was written to it yet. Only for V(qcow2), and not with O(allocation=full).
+      - That of a volume that is there is not changed.
+    type: dict
+    suboptions:
+      path:
+        description:
+          - Name of a volume in the same pool, or an absolute path.
+        type: str
+        required: true
+      format:
+        description:
+          - Its format. By default what its header says; give V(raw) for a disk that guests have written to.
+        type: str
+        choices: [raw, qcow2]
+  permissions:
+    description:
+      - Of the file. What is left out is left alone; a file that is made has V('0600'), and belongs to root.
+      - Not for pools of type V(logical), where the permissions of devices are udev's.
+    type: dict
+    suboptions:
+      mode:
+        description:
+          - Four octal digits in quotes.
+        type: str
+      owner:
+        description:
+          - Name or number of a user of the host.
+        type: str
+      group:
+        description:
+          - Name or number of a group of the host.
+        type: str
+  timeout:
+    description:
+      - Seconds for each step. A step that is not done by then has failed. O(allocation=full) may need more on a file
+        system that has to write zeros for it.
+      - Another run that is about the same pool is waited for as long.
+    type: float
+    default: 60.0
+requirements:
+  - lxml (C(python3-lxml)) on the host
+  - for qcow2 C(qemu-img) (C(qemu-utils), C(qemu-img))
+  - for pools of type V(logical) C(lvm2)
+notes:
+  - A file is made under a name that begins with a dot and ends in C(.virt-san), in the pool's folder. If a run is
+    killed that file stays until the volume is made or removed the next time.
+  - What other hosts have open shows on NFS if they lock it, as QEMU does.
+seealso:
+  - module: virt.san.storage_pool
+  - module: community.libvirt.virt_volume
+author:
+  - virt.san contributors (!UNKNOWN)
+"""
+
+EXAMPLES = r"""
+- name: A disk in a folder
+  virt.san.storage_volume:
+    pool: images
+    name: db01.raw
+    capacity: 20G
+    format: raw
+    permissions:
+      owner: libvirt-qemu
+      group: libvirt-qemu
+
+- name: A disk on top of an image that many share
+  virt.san.storage_volume:
+    pool: images
+    name: web01.qcow2
+    backing:
+      path: debian-13.qcow2
+
+- name: A logical volume; asking for more later makes it grow
+  virt.san.storage_volume:
+    pool: guests
+    name: db01-data
+    capacity: 50G
+
+- name: Half of what is left
+  virt.san.storage_volume:
+    pool: guests
+    name: scratch
+    capacity: 50%FREE
+
+- name: A thin one, in the thin pool of the volume group
+  virt.san.storage_volume:
+    pool: guests
+    name: web01-root
+    capacity: 20G
+    allocation: sparse
+
+- name: Smaller, once the file system on it is
+  virt.san.storage_volume:
+    pool: guests
+    name: db01-data
+    capacity: 30G
+    allow_shrink: true
+
+- name: Away with it; fails, naming the guest, if one has it open
+  virt.san.storage_volume:
+    pool: images
+    name: db01.raw
+    state: absent
+"""
+
+RETURN = r"""
+volume:
+  description: The volume as it is (in check mode, would be). V(null) if there is none.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      sample: db01.raw
+    pool:
+      description: Name of its pool.
+      type: str
+      sample: images
+    key:
+      description: What it is known by for good - the path of a file, the UUID that LVM gave a logical volume.
+      type: str
+      sample: /var/lib/virt-san/images/db01.raw
+    path:
+      description: Where it is on the host.
+      type: str
+      sample: /var/lib/virt-san/images/db01.raw
+    format:
+      description: V(raw) or V(qcow2), by its header.
+      type: str
+      sample: raw
+    capacity:
+      description: Bytes that its user sees.
+      type: int
+      sample: 21474836480
+    allocation:
+      description: Bytes that it takes in the pool.
+      type: int
+      sample: 4096
+    backing:
+      description: What it reads from, as C(path) and C(format); for a snapshot of LVM its origin. V(null) for nothing.
+      type: dict
+    mode:
+      description: Permissions of the file, octal. V(null) for a logical volume, as are owner and group.
+      type: str
+      sample: "0600"
+    owner:
+      description: Number of the user it belongs to.
+      type: int
+    group:
+      description: Number of the group it belongs to.
+      type: int
+    thin_pool:
+      description: The thin pool that a logical volume is in.
+      type: str
+    active:
+      description: Whether a logical volume can be used. Files always can.
+      type: bool
+    problem:
+      description: Why it cannot be worked with. V(null) if it can.
+      type: str
+steps:
+  description: What was done (in check mode, what would be), one line each.
+  returned: success
+  type: list
+  elements: str
+  sample: ["create volume db01.raw in pool images: 20G, raw, sparse"]
+holders:
+  description: Who uses the volume.
+  returned: when the task fails because of them
+  type: list
+  elements: str
+  sample: [guest db01 (pid 4711)]
+completed:
+  description: The steps that were done before the one that failed.
+  returned: when a step failed
+  type: list
+  elements: str
+error:
+  description:
+    - Kind of failure - V(InputError), V(NotFoundError), V(InUseError), V(RefusedError), V(AmbiguousError),
+      V(UnavailableError), V(CommandError), V(ApplyError) (a step failed), V(LockedError).
+  returned: on failure
+  type: str
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
+from ansible_collections.virt.san.plugins.module_utils._apply.volume import ensure
+from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import NativeVolumes
+from ansible_collections.virt.san.plugins.module_utils._argspec import LOCK_TIMEOUT, parsed
+from ansible_collections.virt.san.plugins.module_utils._argspec_pool import PERMISSIONS, permissions_of
+from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_change
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.options import parse_deadline
+from ansible_collections.virt.san.plugins.module_utils._model.pool import parse_path, parse_pool_name
+from ansible_collections.virt.san.plugins.module_utils._model.volume import (
+    FORMATS,
+    Backing,
+    WantedVolume,
+    parse_capacity,
+    parse_volume_name,
+)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "pool": {"type": "str", "required": True},
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "capacity": {"type": "str"},
+            "allow_shrink": {"type": "bool", "default": False},
+            "allocation": {"type": "str", "choices": ["sparse", "full"]},
+            "thin_pool": {"type": "str"},
+            "format": {"type": "str", "choices": list(FORMATS)},
+            "backing": {
+                "type": "dict",
+                "options": {
+                    "path": {"type": "str", "required": True},
+                    "format": {"type": "str", "choices": list(FORMATS)},
+                },
+            },
+            "permissions": PERMISSIONS,
+            "timeout": {"type": "float", "default": 60.0},
+            **LOCK_TIMEOUT,
+        },
+        supports_check_mode=True,
+    )
+    run_change(module, bring_about)
+
+
+def bring_about(host: Host, options: Mapping[str, Any], check_mode: bool) -> Outcome:
+    pool = parsed("pool", parse_pool_name, options["pool"])
+    timeout = parsed("timeout", parse_deadline, options["timeout"])
+    keeper = NativeVolumes(host, NativeKeeper(host))
+    report = ensure(host, keeper, pool, wanted_of(options), timeout, check_mode)
+    return Outcome(report.changed, report.facts, report.before, report.after, report.warnings)
+
+
+def wanted_of(options: Mapping[str, Any]) -> WantedVolume:
+    """Return the volume that the options describe. Raises InputError."""
+    capacity, backing = options["capacity"], options["backing"]
+    return WantedVolume(
+        name=parsed("name", parse_volume_name, options["name"]),
+        state=options["state"],
+        capacity=None if capacity is None else parsed("capacity", parse_capacity, capacity),
+        allocation=options["allocation"],
+        thin_pool=options["thin_pool"],
+        format=options["format"],
+        backing=None if backing is None else parsed("backing.path", _backing, backing),
+        permissions=permissions_of(options["permissions"], "permissions"),
+        allow_shrink=options["allow_shrink"],
+    )
+
+
+def _backing(told: Mapping[str, Any]) -> Backing:
+    path = told["path"]
+    return Backing(parse_path(path) if path.startswith("/") else parse_volume_name(path), told["format"])
+
+
+if __name__ == "__main__":
+    main()
