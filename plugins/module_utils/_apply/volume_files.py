@@ -19,7 +19,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.images import Image
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Volume, WantedVolume, rounded_up
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_files import UNIT, backing_path
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_files import UNIT, backing_path, volume_path
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
     CreateVolume,
     DeleteVolume,
@@ -205,7 +205,7 @@ def perform(host: Host, step: VolumeStep, timeout: float) -> None:
 
 
 def _create(host: Host, step: CreateVolume, timeout: float) -> None:
-    path = f"{(step.pool.target.path or '').rstrip('/')}/{step.volume.name}"
+    path = volume_path(step.pool, step.volume.name)
     guarded(host, path, "making", lambda there: _make(there, step, path, timeout), timeout)
 
 

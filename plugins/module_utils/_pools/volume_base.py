@@ -59,6 +59,9 @@ class VolumeKind(Protocol):
     def check(self, wanted: WantedVolume) -> None:
         """Raise ValueError, which names the option, for what such volumes cannot be or have."""
 
+    def path(self, pool: PoolDefinition, name: str) -> str:
+        """Return where a volume of this name is found."""
+
     def complete(self, wanted: WantedVolume, sight: VolumeSight) -> NewVolume:
         """Return the volume that is to be made, with all its usual values. Raises RefusedError, InputError."""
 

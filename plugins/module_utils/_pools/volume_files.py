@@ -43,6 +43,9 @@ class FileVolumes:
         if wanted.backing is not None and wanted.allocation == FULL:
             raise ValueError("allocation: what is on top of a backing volume is allocated as it is written")
 
+    def path(self, pool: PoolDefinition, name: str) -> str:
+        return volume_path(pool, name)
+
     def complete(self, wanted: WantedVolume, sight: VolumeSight) -> NewVolume:
         backing, asked = _backing(wanted, sight), wanted.capacity
         if asked is None and sight.backing is not None and backing is not None:
@@ -107,9 +110,14 @@ class FileVolumes:
         return ()
 
 
+def volume_path(pool: PoolDefinition, name: str) -> str:
+    """Return where the file of a volume is."""
+    return f"{(pool.target.path or '').rstrip('/')}/{name}"
+
+
 def backing_path(pool: PoolDefinition, backing: Backing) -> str:
     """Return where the backing is that a task names."""
-    return backing.path if backing.path.startswith("/") else f"{(pool.target.path or '').rstrip('/')}/{backing.path}"
+    return backing.path if backing.path.startswith("/") else volume_path(pool, backing.path)
 
 
 def _backing(wanted: WantedVolume, sight: VolumeSight) -> Backing | None:

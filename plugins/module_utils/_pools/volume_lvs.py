@@ -10,7 +10,7 @@ import re
 from ansible_collections.virt.san.plugins.module_utils._errors import AmbiguousError, InputError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.group import MAX_NAME
 from ansible_collections.virt.san.plugins.module_utils._model.ids import format_size
-from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions
+from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     FULL,
     SPARSE,
@@ -20,6 +20,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     WantedVolume,
     rounded_up,
 )
+from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 
 _NAME = re.compile(r"^[A-Za-z0-9+_.][A-Za-z0-9+_.-]*$")
@@ -28,7 +29,6 @@ _TAKEN = re.compile(
     r"|_(tdata|tmeta|vorigin|vdata|imeta|iorig)"
 )
 """What LVM keeps for itself, lvm(8)."""
-THIN = "thin"
 
 
 class LogicalVolumes:
@@ -51,6 +51,9 @@ class LogicalVolumes:
             raise ValueError(f"capacity: {wanted.capacity} of what is free is not for thin volumes; give a size")
         if wanted.thin_pool is not None and wanted.allocation == FULL:
             raise ValueError("allocation: a volume in a thin pool is sparse, not full")
+
+    def path(self, pool: PoolDefinition, name: str) -> str:
+        return f"/dev/{group_name(pool)}/{name}"
 
     def complete(self, wanted: WantedVolume, sight: VolumeSight) -> NewVolume:
         thin_pool = _thin_pool(wanted, sight)

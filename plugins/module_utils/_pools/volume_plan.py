@@ -81,7 +81,7 @@ def _create(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind
     new = kind.complete(wanted, sight)
     after = {
         "name": new.name,
-        "path": f"{(pool.target.path or '').rstrip('/')}/{new.name}",
+        "path": kind.path(pool, new.name),
         "format": new.format,
         "capacity": new.capacity,
         "backing": None if new.backing is None else new.backing.to_dict(),
