@@ -277,3 +277,50 @@ def test_logical_volumes_in_use_stay(ansible: Ansible) -> None:
         assert why in one(run, "kvm1", title)["msg"], title
     assert "mount /mnt has it open" in one(run, "kvm1", "mounted: grow")["warnings"][0]
     assert one(run, "kvm1", "gone")["changed"]
+
+
+MANY = 1000
+MAKE_MANY = f"""
+cd {FOLDER} && qemu-img create -q -f qcow2 -b /dev/null -F raw v 1G && python3 -c '
+data = open("v", "rb").read()
+for number in range({MANY}):
+    open(f"v{{number}}", "wb").write(data)
+' && rm v
+"""
+
+
+@pytest.mark.usefixtures("group")
+def test_what_there_is(lab: Lab, ansible: Ansible) -> None:
+    """A thousand images, told by their headers; a volume group with its PVs; as LVM itself tells."""
+    run = play(
+        ansible,
+        volume("thin", pool=GROUP, name="light", capacity="1G", allocation="sparse"),
+        volume("linear", pool=GROUP, name="data", capacity="8M"),
+        shell("many", MAKE_MANY),
+        {"name": "look", "virt.san.storage_pool_info": {}},
+        {"name": "one", "virt.san.storage_pool_info": {"name": [GROUP], "volumes": False}},
+        shell("lvm", f"lvs --noheadings --units b --nosuffix --separator , -o lv_uuid,lv_path,lv_size {GROUP}"),
+        shell("pvs", f"pvs --noheadings --units b --nosuffix --separator , -o pv_uuid,pv_name,pv_size {LOOP}"),
+        *(volume(f"{name} gone", pool=GROUP, name=name, state="absent") for name in ("light", "data")),
+        shell("fewer", f"find {FOLDER} -type f -delete"),
+    )
+    for host in HOSTS:
+        found = {entry["name"]: entry for entry in one(run, host, "look")["pools"]}
+        assert set(found) >= {"disks", "isos", GROUP}
+        assert [found[name]["problem"] for name in ("disks", "isos", GROUP)] == [None] * 3
+        disks = found["disks"]["volumes"]
+        assert len(disks) == MANY
+        assert {(disk["capacity"], disk["format"], disk["backing"]["path"]) for disk in disks} == {
+            (1024 * MIB, "qcow2", "/dev/null")
+        }
+        rows = {row.split(",")[0].strip(): row.split(",")[1:] for row in one(run, host, "lvm")["stdout"].splitlines()}
+        lvs = {entry["key"]: [entry["path"], str(entry["capacity"])] for entry in found[GROUP]["volumes"]}
+        assert {name for name, _size in lvs.values()} == {f"/dev/{GROUP}/light", f"/dev/{GROUP}/data"}
+        assert all(rows[key] == told for key, told in lvs.items())
+        (source,) = found[GROUP]["sources"]
+        assert [source["uuid"], source["path"], str(source["size"])] == [
+            word.strip() for word in one(run, host, "pvs")["stdout"].split(",")
+        ]
+        (alone,) = one(run, host, "one")["pools"]
+        assert (alone["name"], alone["volumes"], alone["capacity"]) == (GROUP, None, found[GROUP]["capacity"])
+        assert lab.ssh(host, f"ls -A {FOLDER}") == ""

@@ -23,6 +23,9 @@ PAYLOAD: dict[str, set[str]] = {
         *("_apply", "_argspec", "_argspec_pool", "_boot", "_entry", "_errors", "_host", "_model", "_plan"),
         *("_pools", "_xml"),
     },
+    "storage_pool_info": {
+        *("_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan", "_pools", "_xml"),
+    },
     "storage_volume": {
         *("_apply", "_argspec", "_argspec_pool", "_entry", "_errors", "_host", "_model", "_plan", "_pools", "_xml"),
     },

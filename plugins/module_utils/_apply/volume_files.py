@@ -16,6 +16,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.file_users import u
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.images import Image
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Volume, WantedVolume, rounded_up
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
@@ -56,6 +57,13 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
     volume = volume_of(image)
     sight = replace(sight, volume=volume)
     return _with_users(host, sight, wanted, image, volume, (folder, *others)) if _is_touched(wanted, volume) else sight
+
+
+def list_volumes(host: Host, pool: PoolDefinition, deadline: float) -> list[Volume]:
+    """Return all volumes in a pool's folder. Raises CommandError at the deadline (seconds), OSError."""
+    folder = pool.target.path or ""
+    found = guarded(host, folder, "looking into", lambda there: images.list_images(there, folder), deadline)
+    return [volume_of(Image(*told)) for told in found]
 
 
 def _image(told: Any) -> Image | None:

@@ -15,6 +15,7 @@ from ansible_collections.virt.san.plugins.module_utils._host import image_files,
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupSight, GroupVolume
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Volume, WantedVolume, rounded_up
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.group import find
@@ -56,6 +57,12 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
     slack = 0 if lv.layout in PLAIN else group.extent * max(len(group.pvs), 1)
     sight = replace(sight, volume=volume, slack=slack)
     return _with_users(host, sight, wanted, group, lv, others) if _is_touched(wanted, sight, volume) else sight
+
+
+def list_volumes(pool: PoolDefinition, seen: Seen) -> list[Volume]:
+    """Return all volumes of a pool's group that can be a guest's: not the thin pools that others are in."""
+    group = find(seen.groups or GroupSight(), group_name(pool))
+    return [] if group is None else [volume_of(group, lv) for lv in group.volumes if not lv.is_thin_pool]
 
 
 def volume_of(group: Group, lv: GroupVolume) -> Volume:

@@ -12,7 +12,8 @@ from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._model.volume import WantedVolume
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, PoolType, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, running_definition
@@ -68,6 +69,16 @@ class NativeVolumes:
             raise SanError(f"{step.describe()}: nobody knows how")
 
 
+def list_volumes(host: Host, pool: PoolDefinition, seen: Seen, deadline: float) -> list[Volume] | None:
+    """Return the volumes of a pool that runs; None for types whose volumes are nobody's to list yet.
+
+    `deadline` is seconds. Raises CommandError where its folder does not answer, OSError.
+    """
+    if pool.type in FOLDERS:
+        return volume_files.list_volumes(host, pool, deadline)
+    return volume_lvs.list_volumes(pool, seen) if pool.type == "logical" else None
+
+
 def type_of(known: Known) -> PoolType:
     """Return a pool's type. Raises RefusedError where somebody has written what cannot be worked with."""
     try:
@@ -83,8 +94,8 @@ def type_of(known: Known) -> PoolType:
 
 
 def quiet_needs(kind: PoolType, known: Known) -> Needs:
-    """Return what has to be known to tell whether a pool runs: not what is on its devices, nor who uses it."""
+    """Return what has to be known to tell whether a pool runs: not who uses it, nor what is on a group's devices."""
     needs = Needs()
     for pool in (known.pool, known.started):
         needs = needs if pool is None else needs + kind.needs(pool)
-    return replace(needs, devices=(), users=())
+    return replace(needs, devices=needs.devices if needs.group is None else (), users=())

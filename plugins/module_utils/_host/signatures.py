@@ -120,7 +120,7 @@ def read_contents(host: Host, path: str, deadline: float = DEADLINE) -> Contents
     """Return what is on a device, or why that is not known. `deadline` is seconds for each of two looks."""
     try:
         data_at = int(_perform(host, ReadEnds(path), deadline))
-        return Contents(read_signatures(host, path, deadline), None if data_at == NOTHING else data_at)
+        return Contents(_signatures(host, path, deadline), None if data_at == NOTHING else data_at)
     except SanError as error:
         return Contents(problem=error.message)
 
@@ -136,10 +136,10 @@ def blank(host: Host, path: str, deadline: float = DEADLINE) -> None:
 
     Raises InUseError where something on this host uses the device, CommandError where it is not blank after.
     """
-    left = read_signatures(host, path, deadline)
+    left = _signatures(host, path, deadline)
     for _round in range(ROUNDS):
         _perform(host, Blank(path, ranges=tuple((one.offset, max(one.length, 1)) for one in left)), deadline)
-        left = read_signatures(host, path, deadline)
+        left = _signatures(host, path, deadline)
         if not left:
             return
     raise CommandError(
@@ -169,9 +169,13 @@ def _perform(host: Host, write: Write, deadline: float) -> str:
     return done.answer
 
 
-def read_signatures(host: Host, path: str, deadline: float) -> tuple[Signature, ...]:
-    """Return what wipefs finds, on a device as it is cached or in a file. Raises CommandError."""
+def _signatures(host: Host, path: str, deadline: float) -> tuple[Signature, ...]:
     return parse_signatures(host.run([*WIPEFS, path], deadline).stdout, path)
+
+
+def read_signatures(host: Host, path: str, deadline: float) -> tuple[Signature, ...]:
+    """Return what wipefs finds in a file, or on a device as it is cached. Raises CommandError."""
+    return _signatures(host, path, deadline)
 
 
 def parse_signatures(text: str, path: str) -> tuple[Signature, ...]:
