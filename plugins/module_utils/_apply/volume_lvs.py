@@ -47,6 +47,7 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
         free=group.free,
         unit=group.extent,
         thin_pools=tuple(one.name for one in group.volumes if one.is_thin_pool),
+        hindrance=_hindrance(group),
     )
     if lv is None:
         return sight
@@ -57,6 +58,16 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
     slack = 0 if lv.layout in PLAIN else group.extent * max(len(group.pvs), 1)
     sight = replace(sight, volume=volume, slack=slack)
     return _with_users(host, sight, wanted, group, lv, others) if _is_touched(wanted, sight, volume) else sight
+
+
+def _hindrance(group: Group) -> str:
+    if not group.missing:
+        return ""
+    lost = ", ".join(pv.label for pv in group.missing)
+    return (
+        f"{group.label} lacks {lost}: nothing in it can be changed until it is back. If it is gone for good, "
+        "`vgreduce --removemissing` takes it out, with the volumes that were on it"
+    )
 
 
 def list_volumes(pool: PoolDefinition, seen: Seen) -> list[Volume]:

@@ -48,6 +48,8 @@ class VolumeSight:
     """How far its content reaches, in bytes. None: nobody knows."""
     end_unknown: str = ""
     """Why nobody knows."""
+    hindrance: str = ""
+    """Why nothing in the pool can be changed now."""
     silent: Mapping[str, str] = field(default_factory=dict)
     """Places that gave no answer, with why."""
     warnings: tuple[str, ...] = ()

@@ -70,6 +70,13 @@ def plan_volume(pool_name: str, wanted: WantedVolume, sight: VolumeSight, kind: 
             "by hand",
             pool=pool.name,
         )
+    plan = _plan(pool, wanted, sight, kind)
+    if plan.steps and sight.hindrance:
+        raise RefusedError(f"{plan.steps[0].describe()}: refused, {sight.hindrance}", pool=pool.name)
+    return plan
+
+
+def _plan(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind: VolumeKind) -> VolumePlan:
     if wanted.state == "absent":
         return _absent(pool, sight)
     if sight.volume is None:

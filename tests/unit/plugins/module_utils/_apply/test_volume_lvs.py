@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDe
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Share, WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import PermitVolume
-from ansible_collections.virt.san.tests.unit.support.groups import EXTENT, NAME
+from ansible_collections.virt.san.tests.unit.support.groups import EXTENT, NAME, pv
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES
 from ansible_collections.virt.san.tests.unit.support.volume_lvm import LvmMachine
 
@@ -116,6 +117,16 @@ def test_names_that_are_taken(machine: LvmMachine) -> None:
     machine.put("a")
     with pytest.raises(RefusedError, match="is linear, not thin in t"):
         run(machine, thin_pool="t")
+
+
+def test_a_device_that_is_missing(machine: LvmMachine) -> None:
+    machine.put("a")
+    machine.group = replace(machine.group, pvs=(pv(1), pv(2, kernel="", path="")))
+    assert not run(machine, capacity=EXTENT).changed
+    for more in ({"capacity": 2 * EXTENT}, {"state": "absent"}, {"name": "b", "capacity": EXTENT}):
+        with pytest.raises(RefusedError, match=r"lacks a missing device .* until it is back"):
+            run(machine, **more)
+    assert machine.ran == []
 
 
 def test_snapshots(machine: LvmMachine) -> None:
