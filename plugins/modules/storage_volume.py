@@ -126,10 +126,19 @@ options:
         description:
           - Name or number of a group of the host.
         type: str
+  wipe:
+    description:
+      - With O(state=absent), make what the volume holds unreadable before it is deleted. What is in use is not wiped.
+      - V(zero) - zeros are written over it. V(discard) - its blocks are given back (TRIM), which is quick, and most but
+        not all devices then read as zeros.
+      - Devices and file systems that write elsewhere than before (SSDs, btrfs, thin pools) may still have the old bytes
+        somewhere where no host gets at them.
+    type: str
+    choices: [zero, discard]
   timeout:
     description:
-      - Seconds for each step. A step that is not done by then has failed. O(allocation=full) may need more on a file
-        system that has to write zeros for it.
+      - Seconds for each step. A step that is not done by then has failed. O(wipe), and O(allocation=full) on a file
+        system that has to write zeros for it, may need more.
       - Another run that is about the same pool is waited for as long.
     type: float
     default: 60.0
@@ -191,6 +200,14 @@ EXAMPLES = r"""
     name: db01-data
     capacity: 30G
     allow_shrink: true
+
+- name: Away with it, and nobody who gets its space reads what it held
+  virt.san.storage_volume:
+    pool: guests
+    name: db01-data
+    state: absent
+    wipe: zero
+    timeout: 3600
 
 - name: Away with it; fails, naming the guest, if one has it open
   virt.san.storage_volume:
@@ -291,11 +308,14 @@ from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native imp
 from ansible_collections.virt.san.plugins.module_utils._argspec import LOCK_TIMEOUT, parsed
 from ansible_collections.virt.san.plugins.module_utils._argspec_pool import PERMISSIONS, permissions_of
 from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_change
+from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.options import parse_deadline
 from ansible_collections.virt.san.plugins.module_utils._model.pool import parse_path, parse_pool_name
 from ansible_collections.virt.san.plugins.module_utils._model.volume import (
+    DISCARD,
     FORMATS,
+    ZERO,
     Backing,
     WantedVolume,
     parse_capacity,
@@ -322,6 +342,7 @@ def main() -> None:
                 },
             },
             "permissions": PERMISSIONS,
+            "wipe": {"type": "str", "choices": [ZERO, DISCARD]},
             "timeout": {"type": "float", "default": 60.0},
             **LOCK_TIMEOUT,
         },
@@ -351,7 +372,15 @@ def wanted_of(options: Mapping[str, Any]) -> WantedVolume:
         backing=None if backing is None else parsed("backing.path", _backing, backing),
         permissions=permissions_of(options["permissions"], "permissions"),
         allow_shrink=options["allow_shrink"],
+        wipe=_wipe(options),
     )
+
+
+def _wipe(options: Mapping[str, Any]) -> str | None:
+    how: str | None = options["wipe"]
+    if how is not None and options["state"] != "absent":
+        raise InputError("wipe: goes with state absent; it is done before a volume is deleted", option="wipe")
+    return how
 
 
 def _backing(told: Mapping[str, Any]) -> Backing:

@@ -279,6 +279,26 @@ def test_logical_volumes_in_use_stay(ansible: Ansible) -> None:
     assert one(run, "kvm1", "gone")["changed"]
 
 
+@pytest.mark.usefixtures("group")
+def test_wiped_before_they_go(ansible: Ansible) -> None:
+    """Nothing of what they held is found below: in the space of the volume group, in the blocks of a file."""
+    secret = 'python3 -c \'print("TOP-" + "SECRET")\''
+    run = play(
+        ansible,
+        *(volume(f"make {pool}", pool=pool, name="keys", capacity="8M") for pool in (GROUP, "disks")),
+        shell("write", f"{secret} > /dev/{GROUP}/keys; {secret} > {FOLDER}/keys; sync; ln {FOLDER}/keys {PLACE}/kept"),
+        *(volume(f"wipe {pool}", pool=pool, name="keys", state="absent", wipe="zero") for pool in (GROUP, "disks")),
+        shell("look", f"sync; grep -c TOP-S''ECRET /var/lib/{GROUP}.img {PLACE}/kept; rm {PLACE}/kept"),
+        volume("again", pool=GROUP, name="keys", state="absent", wipe="zero"),
+        volume("trim", pool="disks", name="keys", capacity="8M"),
+        volume("trimmed", pool="disks", name="keys", state="absent", wipe="discard"),
+        hosts="kvm1",
+    )
+    assert len(one(run, "kvm1", f"wipe {GROUP}")["steps"]) >= 2
+    assert [line.rpartition(":")[2] for line in one(run, "kvm1", "look")["stdout"].splitlines()] == ["0", "0"]
+    assert (one(run, "kvm1", "again")["changed"], one(run, "kvm1", "trimmed")["changed"]) == (False, True)
+
+
 MANY = 1000
 MAKE_MANY = f"""
 cd {FOLDER} && qemu-img create -q -f qcow2 -b /dev/null -F raw v 1G && python3 -c '

@@ -11,13 +11,19 @@ from typing import Any, Union
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
-from ansible_collections.virt.san.plugins.module_utils._host import image_files, images, qemu_img, signatures
+from ansible_collections.virt.san.plugins.module_utils._host import image_files, images, qemu_img, signatures, wiping
 from ansible_collections.virt.san.plugins.module_utils._host.file_users import users_of_file
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.images import Image
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
-from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Volume, WantedVolume, rounded_up
+from ansible_collections.virt.san.plugins.module_utils._model.volume import (
+    DISCARD,
+    Backing,
+    Volume,
+    WantedVolume,
+    rounded_up,
+)
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_files import UNIT, backing_path, volume_path
@@ -26,6 +32,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
     DeleteVolume,
     PermitVolume,
     ResizeVolume,
+    WipeVolume,
 )
 
 TAKEN = {"folder": "a folder", "link": "a link", "device": "a device, a pipe or a socket"}
@@ -34,7 +41,7 @@ LOCKED = "somebody who has locked it, perhaps on another host"
 SCAN_DEADLINE = 60.0
 """Seconds for reading all headers in one folder, and for finding where the content of an image ends."""
 
-VolumeStep = Union[CreateVolume, ResizeVolume, PermitVolume, DeleteVolume]
+VolumeStep = Union[CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume]
 
 
 def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, others: tuple[str, ...]) -> VolumeSight:
@@ -207,6 +214,9 @@ def perform(host: Host, step: VolumeStep, timeout: float) -> None:
             lambda there: image_files.set_permissions(there, path, wanted.mode, wanted.owner, wanted.group),
             timeout,
         )
+    elif isinstance(step, WipeVolume):
+        path, discard = step.volume.path, step.how == DISCARD
+        guarded(host, path, "wiping", lambda there: wiping.wipe_file(there, path, discard), timeout)
     else:
         path = step.volume.path
         guarded(host, path, "deleting", lambda there: image_files.delete(there, path), timeout)

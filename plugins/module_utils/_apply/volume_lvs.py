@@ -11,12 +11,19 @@ from dataclasses import replace
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE, find_users
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import VolumeStep, with_dependents
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
-from ansible_collections.virt.san.plugins.module_utils._host import image_files, lvm_volumes, signatures
+from ansible_collections.virt.san.plugins.module_utils._host import dm, image_files, lvm_volumes, signatures, wiping
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupSight, GroupVolume
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
-from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Volume, WantedVolume, rounded_up
+from ansible_collections.virt.san.plugins.module_utils._model.volume import (
+    DISCARD,
+    Backing,
+    Volume,
+    WantedVolume,
+    rounded_up,
+)
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.group import find
 from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
@@ -25,10 +32,14 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
     CreateVolume,
     DeleteVolume,
     ResizeVolume,
+    WipeVolume,
 )
 
 PLAIN = ("linear", "thin,sparse")
 """Layouts whose size is exactly what was asked for, in extents."""
+
+PATIENCE = 3.0
+"""Seconds that an opener without a name gets to let go."""
 
 
 def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, others: tuple[str, ...]) -> VolumeSight:
@@ -120,17 +131,28 @@ def _with_users(
 def _users(host: Host, lv: GroupVolume) -> tuple[str, ...]:
     """Return who has a volume open, by as good a name as there is."""
     told = {f"{use.kind} {use.by}": None for use in lv.uses if use.active and use.kind not in ("open", "qemu")}
-    if lv.kernel and lv.held:
+    guests = {f"guest {use.by}": None for use in lv.uses if use.kind == "qemu"}
+    if not lv.held or not (told or guests or _stays_open(host, lv)):
+        return ()
+    if lv.kernel:
         device = f"/dev/{lv.kernel}"
         told.update(dict.fromkeys(find_users(host, (device,)).get(device, ())))
-    told.update({f"guest {use.by}": None for use in lv.uses if use.kind == "qemu" and not _named(use.by, told)})
-    if lv.held and not told:
-        return ("somebody that does not show (a process in the kernel, an export)",)
-    return tuple(told)
+    return tuple({**told, **guests}) or ("somebody that does not show (a process in the kernel, an export)",)
 
 
-def _named(by: str, told: dict[str, None]) -> bool:
-    return f"guest {by}" in told
+def _stays_open(host: Host, lv: GroupVolume) -> bool:
+    """Tell whether a volume is open for longer than udev looks at what was written to it."""
+    number = host.read(f"/sys/class/block/{lv.kernel}/dev") if lv.kernel else None
+    if number is None:
+        return True
+
+    def is_open() -> bool:
+        return dm.open_counts(host, [number]).get(number, 0) > 0
+
+    try:
+        return wait_until(host, is_open, lambda now: not now, PATIENCE)
+    except SanError:
+        return True
 
 
 def _end(host: Host, lv: GroupVolume, path: str) -> tuple[int | None, str]:
@@ -164,6 +186,9 @@ def perform(host: Host, step: VolumeStep, timeout: float) -> None:
     elif isinstance(step, ResizeVolume):
         change = lvm_volumes.reduce if step.shrinks else lvm_volumes.extend
         change(host, group, step.volume.name, step.capacity, timeout)
+    elif isinstance(step, WipeVolume):
+        path, discard = step.volume.path, step.how == DISCARD
+        guarded(host, path, "wiping", lambda there: wiping.wipe_device(there, path, discard), timeout)
     elif isinstance(step, DeleteVolume):
         lvm_volumes.remove(host, step.volume.key, timeout)
     else:

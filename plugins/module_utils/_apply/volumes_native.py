@@ -25,6 +25,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
     DeleteVolume,
     PermitVolume,
     ResizeVolume,
+    WipeVolume,
 )
 
 
@@ -62,7 +63,7 @@ class NativeVolumes:
         return sight
 
     def perform(self, step: Step, timeout: float) -> None:
-        if isinstance(step, (CreateVolume, ResizeVolume, PermitVolume, DeleteVolume)):
+        if isinstance(step, (CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume)):
             room = volume_lvs if step.pool.type == "logical" else volume_files
             room.perform(self.host, step, timeout)
         elif not self.pools.perform(step):

@@ -14,6 +14,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import Permis
 
 FORMATS = ("raw", "qcow2")
 SPARSE, FULL = "sparse", "full"
+ZERO, DISCARD = "zero", "discard"
 MAX_NAME = 255
 """Bytes; file systems take no more."""
 
@@ -61,6 +62,8 @@ class WantedVolume:
     """Its path is absolute, or the name of a volume of the same pool."""
     permissions: Permissions = field(default_factory=Permissions)
     allow_shrink: bool = False
+    wipe: str | None = None
+    """ZERO or DISCARD, before it is deleted."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
     DeleteVolume,
     PermitVolume,
     ResizeVolume,
+    WipeVolume,
 )
 
 GONE: Mapping[str, Any] = {"volume": None}
@@ -78,7 +79,7 @@ def plan_volume(pool_name: str, wanted: WantedVolume, sight: VolumeSight, kind: 
 
 def _plan(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind: VolumeKind) -> VolumePlan:
     if wanted.state == "absent":
-        return _absent(pool, sight)
+        return _absent(pool, wanted, sight)
     if sight.volume is None:
         return _create(pool, wanted, sight, kind)
     return _change(pool, wanted, sight, kind, sight.volume)
@@ -191,16 +192,23 @@ def _refuse_shrinking(
         )
 
 
-def _absent(pool: PoolDefinition, sight: VolumeSight) -> VolumePlan:
+def _absent(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight) -> VolumePlan:
     volume = sight.volume
     if volume is None:
         return VolumePlan((), GONE, GONE, sight.warnings)
-    _refuse_in_use(sight, volume, f"deleting volume {volume.name} in pool {pool.name}")
+    verb = "deleting" if wanted.wipe is None else "wiping"
+    _refuse_in_use(sight, volume, f"{verb} volume {volume.name} in pool {pool.name}")
+    if wanted.wipe is not None and not volume.active:
+        raise RefusedError(
+            f"volume {volume.name} in pool {pool.name} cannot be wiped: it is not active. Activate it first (lvchange "
+            "--activate y)",
+            path=volume.path,
+        )
+    wipe: tuple[Step, ...] = () if wanted.wipe is None else (WipeVolume(pool, volume, wanted.wipe),)
     # A volume group without volumes shows nothing that could run: then a note is all there is to go by.
     last = pool.type == "logical" and not sight.others and not sight.noted
-    steps: tuple[Step, ...] = (DeleteVolume(pool, volume),)
-    if last:
-        steps = (NoteStarted(pool), *steps)
+    note: tuple[Step, ...] = (NoteStarted(pool),) if last else ()
+    steps = (*note, *wipe, DeleteVolume(pool, volume))
     return VolumePlan(steps, {"volume": volume.compared()}, GONE, sight.warnings)
 
 

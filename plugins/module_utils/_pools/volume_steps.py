@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ansible_collections.virt.san.plugins.module_utils._model.ids import format_size, parse_size
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition
-from ansible_collections.virt.san.plugins.module_utils._model.volume import NewVolume, Volume
+from ansible_collections.virt.san.plugins.module_utils._model.volume import DISCARD, NewVolume, Volume
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import permissions_text
 
 
@@ -60,6 +60,20 @@ class PermitVolume:
 
     def describe(self) -> str:
         return f"set {permissions_text(self.permissions)} on volume {self.volume.name} in pool {self.pool.name}"
+
+
+@dataclass(frozen=True)
+class WipeVolume:
+    """Make what a volume holds unreadable."""
+
+    pool: PoolDefinition
+    volume: Volume
+    how: str
+    """ZERO or DISCARD."""
+
+    def describe(self) -> str:
+        verb = "discard all of" if self.how == DISCARD else "write zeros over"
+        return f"{verb} volume {self.volume.name} in pool {self.pool.name}"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
     DeleteVolume,
     PermitVolume,
     ResizeVolume,
+    WipeVolume,
 )
 
 MIB = 2**20
@@ -50,6 +51,7 @@ class VolumeWorld:
     ends: dict[str, int | None] = field(default_factory=dict)
     """How far contents reach: 0 unless it is said."""
     noted: bool = True
+    wiped: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     """Anything else that is seen."""
 
@@ -107,8 +109,11 @@ class VolumeWorld:
                 assert mode is not None
                 volumes[new.name] = replace(volumes[new.name], mode=mode, allocation=new.capacity if new.full else 0)
             return replace(self, volumes=volumes, free=self.free - (new.capacity if new.full else 0))
-        assert isinstance(step, (ResizeVolume, PermitVolume, DeleteVolume))
+        assert isinstance(step, (ResizeVolume, PermitVolume, WipeVolume, DeleteVolume))
         name = step.volume.name
+        if isinstance(step, WipeVolume):
+            self._is_nobodys(name)
+            return replace(self, wiped=(*self.wiped, name))
         if isinstance(step, PermitVolume):
             given = {key: value for key, value in vars(step.permissions).items() if value is not None}
             volumes[name] = replace(volumes[name], **given)

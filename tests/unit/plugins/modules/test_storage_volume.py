@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "format": None,
     "backing": None,
     "permissions": None,
+    "wipe": None,
     "timeout": 10.0,
 }
 
@@ -77,6 +78,7 @@ def test_a_share() -> None:
         ({"backing": {"path": "/a/../b", "format": None}}, "backing.path: '/a/../b'"),
         ({"permissions": {"mode": "640", "owner": None, "group": None}}, "permissions.mode: '640'"),
         ({"permissions": {"mode": None, "owner": "no-such-user", "group": None}}, "permissions.owner: this host has"),
+        ({"wipe": "zero", "capacity": "1M"}, "wipe: goes with state absent"),
         ({"timeout": 0.0}, "timeout: 0 seconds"),
     ],
 )

@@ -230,6 +230,17 @@ def test_images_of_other_pools_count(machine: VolumeMachine, monkeypatch: pytest
     assert done.warnings == ("whether a volume in /more reads from /images/a is not known: Input/output error",)
 
 
+@pytest.mark.parametrize("how", ["zero", "discard"])
+def test_wiped_before_it_goes(machine: VolumeMachine, how: str) -> None:
+    run(machine, capacity=MIB)
+    image = machine.top / "images/a"
+    image.write_bytes(b"secret" * 1000)
+    os.link(image, machine.top / "kept")
+    assert len(run(machine, state="absent", wipe=how).facts["steps"]) == 2
+    assert not (machine.top / "kept").read_bytes().strip(b"\0")
+    assert not run(machine, state="absent", wipe=how).changed
+
+
 class TestShrinking:
     def test_never_below_what_is_written(self, machine: VolumeMachine) -> None:
         run(machine, capacity=4 * MIB)

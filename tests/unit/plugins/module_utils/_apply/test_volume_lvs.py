@@ -178,6 +178,27 @@ class TestInUse:
             run(machine, state="absent")
         assert caught.value.details["holders"] == ["dd (pid 77)", "loop3"]
 
+    def test_udev_lets_go(self, machine: LvmMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What was written to it a moment ago is looked at by udev, which has it open for that."""
+        machine.put("a", opened=True, kernel="dm-7")
+        (machine.top / "sys/class/block/dm-7").mkdir(parents=True)
+        (machine.top / "sys/class/block/dm-7/dev").write_text("253:7\n")
+        counts = [1, 1, 1]
+
+        def count(_host: object, numbers: list[str]) -> dict[str, int]:
+            assert numbers == ["253:7"]
+            now = counts.pop() if counts else 0
+            machine.change("a", opened=bool(now))
+            return {"253:7": now} if now else {}
+
+        monkeypatch.setattr(volume_lvs.dm, "open_counts", count)
+        assert run(machine, state="absent").changed
+        machine.put("a", opened=True, kernel="dm-7")
+        counts += [1] * 1000
+        monkeypatch.setattr(volume_lvs, "PATIENCE", 0.5)
+        with pytest.raises(InUseError, match="somebody that does not show"):
+            run(machine, state="absent")
+
     def test_by_a_guest_once(self, machine: LvmMachine) -> None:
         machine.put("a", opened=True, kernel="dm-7", uses=(Use("qemu", "a", "vm1 (pid 77)"),))
         machine.put_process(77, "qemu-system-x86", "/dev/dm-7")
@@ -252,6 +273,17 @@ class TestShrinking:
         monkeypatch.setattr(volume_lvs, "guarded", late)
         with pytest.raises(RefusedError, match="no answer within 10 s"):
             run(machine, **ASKED)
+
+
+def test_wiped_before_it_goes(machine: LvmMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.put("a")
+    log = machine.top / "wiped"
+    monkeypatch.setattr(
+        volume_lvs.wiping, "wipe_device", lambda _host, path, discard: log.write_text(f"{path} {discard}")
+    )
+    run(machine, state="absent", wipe="discard")
+    assert log.read_text() == f"/dev/{NAME}/a True"
+    assert machine.group.volumes == ()
 
 
 def test_no_permissions(machine: LvmMachine) -> None:

@@ -279,6 +279,17 @@ class TestTakingAway:
                 world.plan(asked)
             assert caught.value.details["holders"] == ["loop0"]
 
+    def test_wiped_before_it_goes(self) -> None:
+        world = replace(LVS, volumes={"a": lv("a")})
+        for how, told in (("zero", "write zeros over volume a"), ("discard", "discard all of volume a")):
+            plan = world.plan(wanted(state="absent", wipe=how))
+            assert [line.split(" in pool")[0] for line in plan.describe()] == [told, "delete volume a of 4M"]
+            assert settled(world, wanted(state="absent", wipe=how)).wiped == ("a",)
+        with pytest.raises(InUseError, match="wiping volume a in pool guests is refused, in use by loop0"):
+            replace(world, users={"a": ("loop0",)}).plan(wanted(state="absent", wipe="zero"))
+        with pytest.raises(RefusedError, match="cannot be wiped: it is not active"):
+            replace(world, volumes={"a": lv("a", active=False)}).plan(wanted(state="absent", wipe="zero"))
+
     def test_not_where_nobody_knows(self) -> None:
         world = replace(FILES, volumes={"a": image("a")}, facts={"silent": {"/images": "no answer"}})
         with pytest.raises(RefusedError, match="not known who uses it: /images: no answer"):
@@ -306,6 +317,7 @@ asked_files = st.builds(
     st.none() | st.builds(Backing, st.sampled_from("abc"), st.sampled_from([None, "raw", "qcow2"])),
     st.builds(Permissions, st.sampled_from([None, 0o600, 0o644])),
     st.booleans(),
+    st.sampled_from([None, "zero"]),
 )
 used = st.dictionaries(st.sampled_from("abc"), st.just(("guest vm1 (pid 7)",)))
 ends = st.dictionaries(st.sampled_from("abc"), st.none() | sizes)
@@ -349,7 +361,7 @@ def test_any_logical_volume_to_any_other(
 ) -> None:
     volumes = {name: lv(name, EXTENT * count, thin_pool=pool) for name, (count, pool) in there.items()}
     free = free // EXTENT * EXTENT
-    world = VolumeWorld(GUESTS, volumes, free, users, reach, noted, {"thin_pools": ("t",)})
+    world = VolumeWorld(GUESTS, volumes, free, users, reach, noted, facts={"thin_pools": ("t",)})
     after = _try(world, asked)
     if after is not None and world.volumes and not after.volumes:
         assert after.noted, "the pool would no longer run"
