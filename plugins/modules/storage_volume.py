@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: storage_volume
-short_description: Make, grow and remove volumes of storage pools
+short_description: Make, copy, grow and remove volumes of storage pools
 version_added: 0.1.0
 description:
   - Keeps volumes in the pools of M(virt.san.storage_pool) - the disks of guests. In pools that are folders (types
@@ -58,7 +58,7 @@ options:
   capacity:
     description:
       - Size as its user sees it, V(10G) (powers of 1024) or a number of bytes. Needed to make a volume, unless it has
-        O(backing), whose size is the default.
+        O(backing) or O(clone_from), whose size is the default.
       - In pools of type V(logical) also a share of what is free, V(50%FREE). That counts when the volume is made; one
         that is there keeps its size.
       - A volume that is smaller grows in place, keeping what it holds. A guest that runs on it learns of that by a
@@ -108,6 +108,24 @@ options:
           - Its format. By default what its header says; give V(raw) for a disk that guests have written to.
         type: str
         choices: [raw, qcow2]
+  clone_from:
+    description:
+      - What a volume that is made begins as a copy of. Nothing is copied to a volume that is there.
+      - The copy has at least the size of what it is a copy of, and by default just that; its format is by default the
+        same. A thin logical volume is copied within its thin pool without copying anything (a snapshot).
+      - Refused while somebody may write to what is copied, such as a guest that runs on it.
+    type: dict
+    suboptions:
+      path:
+        description:
+          - Name of a volume in the same pool, or an absolute path on the host, of a file or a block device.
+        type: str
+        required: true
+      format:
+        description:
+          - Its format. By default what its header says; give V(raw) for a disk that guests have written to.
+        type: str
+        choices: [raw, qcow2]
   permissions:
     description:
       - Of the file. What is left out is left alone; a file that is made has V('0600'), and belongs to root.
@@ -137,18 +155,19 @@ options:
     choices: [zero, discard]
   timeout:
     description:
-      - Seconds for each step. A step that is not done by then has failed. O(wipe), and O(allocation=full) on a file
-        system that has to write zeros for it, may need more.
+      - Seconds for each step. A step that is not done by then has failed. O(clone_from), O(wipe), and
+        O(allocation=full) on a file system that has to write zeros for it, may need more.
       - Another run that is about the same pool is waited for as long.
     type: float
     default: 60.0
 requirements:
   - lxml (C(python3-lxml)) on the host
-  - for qcow2 C(qemu-img) (C(qemu-utils), C(qemu-img))
+  - for qcow2, also as O(clone_from), C(qemu-img) (C(qemu-utils), C(qemu-img))
   - for pools of type V(logical) C(lvm2)
 notes:
   - A file is made under a name that begins with a dot and ends in C(.virt-san), in the pool's folder. If a run is
-    killed that file stays until the volume is made or removed the next time.
+    killed that file stays until the volume is made or removed the next time. A logical volume has the tag
+    C(virt.san.unfinished) while something is copied to it; one that a killed run has left so is made once more.
   - What other hosts have open shows on NFS if they lock it, as QEMU does.
 seealso:
   - module: virt.san.storage_pool
@@ -180,6 +199,15 @@ EXAMPLES = r"""
     pool: guests
     name: db01-data
     capacity: 50G
+
+- name: A copy of an image, larger, as a logical volume
+  virt.san.storage_volume:
+    pool: guests
+    name: web02-root
+    clone_from:
+      path: /var/lib/virt-san/images/debian-13.qcow2
+    capacity: 20G
+    timeout: 1800
 
 - name: Half of what is left
   virt.san.storage_volume:
@@ -341,12 +369,20 @@ def main() -> None:
                     "format": {"type": "str", "choices": list(FORMATS)},
                 },
             },
+            "clone_from": {
+                "type": "dict",
+                "options": {
+                    "path": {"type": "str", "required": True},
+                    "format": {"type": "str", "choices": list(FORMATS)},
+                },
+            },
             "permissions": PERMISSIONS,
             "wipe": {"type": "str", "choices": [ZERO, DISCARD]},
             "timeout": {"type": "float", "default": 60.0},
             **LOCK_TIMEOUT,
         },
         supports_check_mode=True,
+        mutually_exclusive=[("backing", "clone_from")],
     )
     run_change(module, bring_about)
 
@@ -361,7 +397,7 @@ def bring_about(host: Host, options: Mapping[str, Any], check_mode: bool) -> Out
 
 def wanted_of(options: Mapping[str, Any]) -> WantedVolume:
     """Return the volume that the options describe. Raises InputError."""
-    capacity, backing = options["capacity"], options["backing"]
+    capacity, backing, clone = options["capacity"], options["backing"], options["clone_from"]
     return WantedVolume(
         name=parsed("name", parse_volume_name, options["name"]),
         state=options["state"],
@@ -373,6 +409,7 @@ def wanted_of(options: Mapping[str, Any]) -> WantedVolume:
         permissions=permissions_of(options["permissions"], "permissions"),
         allow_shrink=options["allow_shrink"],
         wipe=_wipe(options),
+        clone_from=None if clone is None else parsed("clone_from.path", _backing, clone),
     )
 
 

@@ -279,6 +279,61 @@ def test_logical_volumes_in_use_stay(ansible: Ansible) -> None:
     assert one(run, "kvm1", "gone")["changed"]
 
 
+COPIES: tuple[dict[str, Any], ...] = (
+    {"pool": "disks", "name": "raw", "clone_from": {"path": "/var/lib/san-base.raw"}},
+    {"pool": "disks", "name": "qcow2", "format": "qcow2", "capacity": "12M", "clone_from": {"path": "raw"}},
+    {"pool": GROUP, "name": "linear", "capacity": "16M", "clone_from": {"path": f"{FOLDER}/qcow2"}},
+    {"pool": GROUP, "name": "thin1", "thin_pool": "thin", "clone_from": {"path": f"/dev/{GROUP}/linear"}},
+    {"pool": GROUP, "name": "thin2", "thin_pool": "thin", "capacity": "20M", "clone_from": {"path": "thin1"}},
+    {"pool": "disks", "name": "back", "format": "raw", "clone_from": {"path": f"/dev/{GROUP}/thin2"}},
+)
+
+
+@pytest.mark.usefixtures("group")
+def test_copies(lab: Lab, ansible: Ansible) -> None:
+    """From a file through all formats and back: the content stays the same."""
+    gone = [volume(f"{one['name']} gone", pool=one["pool"], name=one["name"], state="absent") for one in COPIES]
+    run = play(
+        ansible,
+        shell("base", "head -c 8M /dev/urandom > /var/lib/san-base.raw"),
+        *stages(*COPIES),
+        shell("the same", f"cmp -n 8388608 /var/lib/san-base.raw {FOLDER}/back; stat -c %s {FOLDER}/back"),
+        shell("the rest", f"tail -c +8388609 {FOLDER}/back | tr -d '\\0' | wc -c; rm /var/lib/san-base.raw"),
+        shell("used", HOLD.format(f"qemu-io -f qcow2 -c 'sleep 600000' {FOLDER}/qcow2")),
+        volume("in use", pool="disks", name="new", clone_from={"path": "qcow2"}, may_fail=True),
+        shell("free", "pkill -x qemu-io; sleep 1"),
+        *reversed(gone),
+        hosts="kvm1",
+    )
+    judge(run, "kvm1", *COPIES)
+    assert one(run, "kvm1", "the same")["stdout"] == str(20 * MIB)
+    assert one(run, "kvm1", "the rest")["stdout"].strip() == "0"
+    refused = one(run, "kvm1", "in use")
+    assert (refused["error"], "may write to it" in refused["msg"]) == ("InUseError", True), refused
+    assert lab.ssh("kvm1", f"ls -A {FOLDER}; lvs --noheadings -o lv_name {GROUP}").split() == ["thin"]
+
+
+@pytest.mark.usefixtures("group")
+def test_a_copy_that_is_killed_is_made_again(lab: Lab, ansible: Ansible) -> None:
+    lab.ssh("kvm1", "head -c 200M /dev/urandom > /var/lib/san-base.raw")
+    options = {"pool": GROUP, "name": "copy", "clone_from": {"path": "/var/lib/san-base.raw"}}
+    wait = ansible.start_module("kvm1", "storage_volume", **options)
+    lab.ssh(
+        "kvm1",
+        f"for i in $(seq 1200); do [ -e /dev/{GROUP}/copy ] && break; sleep 0.05; done; " + KILL.format(delay=0),
+    )
+    wait()
+    told = play(ansible, {"name": "look", "virt.san.storage_pool_info": {"name": [GROUP]}}, hosts="kvm1")["kvm1"]
+    (half,) = [entry for entry in told["pools"][0]["volumes"] if entry["name"] == "copy"]
+    assert "has not finished making it" in half["problem"]
+    again = ansible.module("kvm1", "storage_volume", **options)["kvm1"]
+    assert "what a killed run has left" in again["steps"][0]
+    assert again["volume"]["problem"] is None
+    lab.ssh("kvm1", f"cmp -n 209715200 /var/lib/san-base.raw /dev/{GROUP}/copy && rm /var/lib/san-base.raw")
+    assert ansible.module("kvm1", "storage_volume", **options)["kvm1"]["changed"] is False
+    ansible.module("kvm1", "storage_volume", pool=GROUP, name="copy", state="absent")
+
+
 @pytest.mark.usefixtures("group")
 def test_wiped_before_they_go(ansible: Ansible) -> None:
     """Nothing of what they held is found below: in the space of the volume group, in the blocks of a file."""

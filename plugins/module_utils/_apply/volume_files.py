@@ -10,9 +10,20 @@ from dataclasses import replace
 from typing import Any, Union
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_users import (
+    device_users,
+    find_users,
+    with_dependents,
+)
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
-from ansible_collections.virt.san.plugins.module_utils._host import image_files, images, qemu_img, signatures, wiping
-from ansible_collections.virt.san.plugins.module_utils._host.file_users import users_of_file
+from ansible_collections.virt.san.plugins.module_utils._host import (
+    copying,
+    image_files,
+    images,
+    qemu_img,
+    signatures,
+    wiping,
+)
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.images import Image
@@ -20,6 +31,8 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDe
 from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     DISCARD,
     Backing,
+    NewVolume,
+    Source,
     Volume,
     WantedVolume,
     rounded_up,
@@ -36,10 +49,8 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
 )
 
 TAKEN = {"folder": "a folder", "link": "a link", "device": "a device, a pipe or a socket"}
-LOCKED = "somebody who has locked it, perhaps on another host"
-
-SCAN_DEADLINE = 60.0
-"""Seconds for reading all headers in one folder, and for finding where the content of an image ends."""
+END_DEADLINE = 60.0
+"""Seconds for finding where the content of an image ends."""
 
 VolumeStep = Union[CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume]
 
@@ -58,7 +69,9 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
         sight, unit=UNIT, free=None if room is None else room.available, backing=_backing(host, sight, wanted)
     )
     if image is None:
-        return sight
+        if wanted.clone_from is None or sight.pool is None:
+            return sight
+        return with_source(host, sight, backing_path(sight.pool, wanted.clone_from))
     if image.kind != "file":
         return replace(sight, taken_by=TAKEN[image.kind])
     volume = volume_of(image)
@@ -91,6 +104,7 @@ def volume_of(image: Image) -> Volume:
         owner=image.owner,
         group=image.group,
         problem=image.problem,
+        length=image.length,
     )
 
 
@@ -100,6 +114,18 @@ def _backing(host: Host, sight: VolumeSight, wanted: WantedVolume) -> Volume | N
     path = backing_path(sight.pool, wanted.backing)
     image = _image(guarded(host, path, "looking at", lambda there: images.read_at(there, path), DEADLINE))
     return volume_of(image) if image is not None and image.format else None
+
+
+def with_source(host: Host, sight: VolumeSight, path: str) -> VolumeSight:
+    """Return what is seen, with the file or device at a path that is to be cloned, and who may write to it.
+
+    Raises CommandError where that does not answer, OSError.
+    """
+    image = _image(guarded(host, path, "looking at", lambda there: images.read_at(there, path), DEADLINE))
+    if image is None or not image.format:
+        return sight
+    users = find_users(host, image, writing=True) if image.kind == "file" else device_users(host, path)
+    return replace(sight, source=volume_of(image), source_users=users)
 
 
 def _is_touched(wanted: WantedVolume, volume: Volume) -> bool:
@@ -123,59 +149,10 @@ def _with_users(
     return replace(sight, end=end, end_unknown=why)
 
 
-def find_users(host: Host, image: Image) -> tuple[str, ...]:
-    """Return who has an image open; where that cannot be found out, somebody has."""
-    own = os.getpid()
-
-    def find(there: Host) -> tuple[str, ...]:
-        return users_of_file(there, image.path, image.device, image.inode, own)
-
-    try:
-        users = tuple(guarded(host, "/proc", "looking in", find, DEADLINE))
-        if users:
-            return users
-        locked = guarded(host, image.path, "looking at", lambda there: images.is_locked(there, image.path), DEADLINE)
-    except SanError as error:
-        return (f"somebody, perhaps: {error.message}",)
-    except OSError as error:
-        return (f"somebody, perhaps: {os.strerror(error.errno or 0)}",)
-    return (LOCKED,) if locked else ()
-
-
-def with_dependents(
-    host: Host, sight: VolumeSight, path: str, own: tuple[str, ...], others: tuple[str, ...]
-) -> VolumeSight:
-    """Return what is seen, with the images that read from a volume. If its own pool does not answer, nobody knows."""
-    found: list[str] = []
-    silent, warnings = dict(sight.silent), list(sight.warnings)
-    for folder in dict.fromkeys((*own, *others)):
-        told = _read_from(host, folder, path)
-        if not isinstance(told, str):
-            found += told
-        elif folder in own:
-            silent[folder] = told
-        else:
-            warnings.append(f"whether a volume in {folder} reads from {path} is not known: {told}")
-    return replace(sight, dependents=tuple(found), silent=silent, warnings=tuple(warnings))
-
-
-def _read_from(host: Host, folder: str, path: str) -> list[str] | str:
-    """Return the images in a folder that read from a path, or why that is not known."""
-    try:
-        told: list[str] = guarded(
-            host, folder, "looking into", lambda there: images.read_from(there, folder, path), SCAN_DEADLINE
-        )
-    except SanError as error:
-        return error.message
-    except OSError as error:
-        return os.strerror(error.errno or 0)
-    return told
-
-
 def _end(host: Host, volume: Volume) -> tuple[int | None, str]:
     """Return how far the content of a volume reaches, or why nobody knows."""
     try:
-        end: int | str = guarded(host, volume.path, "reading", lambda there: _find_end(there, volume), SCAN_DEADLINE)
+        end: int | str = guarded(host, volume.path, "reading", lambda there: _find_end(there, volume), END_DEADLINE)
     except SanError as error:
         return None, error.message
     except OSError as error:
@@ -186,11 +163,11 @@ def _end(host: Host, volume: Volume) -> tuple[int | None, str]:
 def _find_end(host: Host, volume: Volume) -> int | str:
     path = volume.path
     if volume.format == "qcow2":
-        return qemu_img.last_data(host, host.path(path), SCAN_DEADLINE)
+        return qemu_img.last_data(host, host.path(path), END_DEADLINE)
     end = image_files.read_end(host, path)
     if end is not None:
         return end
-    found = signatures.read_signatures(host, host.path(path), SCAN_DEADLINE)
+    found = signatures.read_signatures(host, host.path(path), END_DEADLINE)
     if found:
         return f"it holds {', '.join(map(str, found))}, and how far that reaches is not known"
     return image_files.last_data(host, path)
@@ -231,7 +208,9 @@ def _make(host: Host, step: CreateVolume, path: str, timeout: float) -> None:
     new, made = step.volume, image_files.temporary_path(host, path)
     image_files.discard_leftover(host, path)
     try:
-        if new.format == "raw":
+        if new.source is not None:
+            _copy(host, new, new.source, made, timeout)
+        elif new.format == "raw":
             image_files.make_raw(host, made, new.capacity, new.full)
         else:
             below = None if new.backing is None else (new.backing.path, new.backing.format or "raw")
@@ -242,6 +221,19 @@ def _make(host: Host, step: CreateVolume, path: str, timeout: float) -> None:
     finally:
         # Also what is whole and could not get its name.
         image_files.discard_leftover(host, path)
+
+
+def _copy(host: Host, new: NewVolume, source: Source, made: str, timeout: float) -> None:
+    if (source.format, new.format) == ("raw", "raw"):
+        image_files.make_raw(host, made, new.capacity, new.full)
+        copying.copy_file(host, source.path, made, share=not new.full)
+        return
+    place = host.path(made)
+    qemu_img.convert(host, (host.path(source.path), source.format), (place, new.format), new.full, timeout)
+    if new.format == "raw":
+        image_files.resize_raw(host, made, new.capacity, new.full)
+    elif new.capacity > rounded_up(source.capacity, UNIT):
+        qemu_img.resize(host, place, new.capacity, shrink=False, full=new.full, deadline=timeout)
 
 
 def _resize(host: Host, step: ResizeVolume, timeout: float) -> None:

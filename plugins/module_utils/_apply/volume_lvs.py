@@ -9,17 +9,32 @@ import os
 from dataclasses import replace
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE, find_users
-from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import VolumeStep, with_dependents
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import (
+    VolumeStep,
+    with_source,
+)
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_users import with_dependents
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
-from ansible_collections.virt.san.plugins.module_utils._host import dm, image_files, lvm_volumes, signatures, wiping
+from ansible_collections.virt.san.plugins.module_utils._host import (
+    copying,
+    dm,
+    image_files,
+    lvm_volumes,
+    qemu_img,
+    signatures,
+    wiping,
+)
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.lvm_volumes import UNFINISHED
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupSight, GroupVolume
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     DISCARD,
     Backing,
+    NewVolume,
+    Source,
     Volume,
     WantedVolume,
     rounded_up,
@@ -38,6 +53,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
 PLAIN = ("linear", "thin,sparse")
 """Layouts whose size is exactly what was asked for, in extents."""
 
+SECTOR = 512
 PATIENCE = 3.0
 """Seconds that an opener without a name gets to let go."""
 
@@ -61,7 +77,9 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
         hindrance=_hindrance(group),
     )
     if lv is None:
-        return sight
+        return _with_source(host, sight, wanted, group)
+    if UNFINISHED in lv.tags and wanted.state != "absent":
+        return _with_leftover(host, sight, wanted, group, lv)
     if lv.is_thin_pool:
         return replace(sight, taken_by="a thin pool")
     volume = volume_of(group, lv)
@@ -69,6 +87,24 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
     slack = 0 if lv.layout in PLAIN else group.extent * max(len(group.pvs), 1)
     sight = replace(sight, volume=volume, slack=slack)
     return _with_users(host, sight, wanted, group, lv, others) if _is_touched(wanted, sight, volume) else sight
+
+
+def _with_leftover(host: Host, sight: VolumeSight, wanted: WantedVolume, group: Group, lv: GroupVolume) -> VolumeSight:
+    """Return what is seen where a killed run has left a volume half copied: it is made once more."""
+    sight = _with_source(host, sight, wanted, group)
+    free = group.free + (0 if lv.is_thin else lv.size)
+    return replace(sight, leftover=volume_of(group, lv), users=_users(host, lv), free=free)
+
+
+def _with_source(host: Host, sight: VolumeSight, wanted: WantedVolume, group: Group) -> VolumeSight:
+    if wanted.clone_from is None:
+        return sight
+    path = wanted.clone_from.path
+    name = path[len(f"/dev/{group.name}/") :] if path.startswith(f"/dev/{group.name}/") else path
+    lv = next((one for one in group.volumes if one.name == name and not one.is_thin_pool), None)
+    if lv is not None:
+        return replace(sight, source=volume_of(group, lv), source_users=_users(host, lv))
+    return with_source(host, sight, path) if path.startswith("/") else sight
 
 
 def _hindrance(group: Group) -> str:
@@ -100,6 +136,7 @@ def volume_of(group: Group, lv: GroupVolume) -> Volume:
         thin_pool=lv.pool or None,
         kind=lv.layout,
         active=lv.active,
+        problem="a run that was killed has not finished making it" if UNFINISHED in lv.tags else None,
     )
 
 
@@ -178,11 +215,7 @@ def perform(host: Host, step: VolumeStep, timeout: float) -> None:
     """Carry out one step within `timeout` seconds. Raises SanError."""
     group = group_name(step.pool)
     if isinstance(step, CreateVolume):
-        new = step.volume
-        if new.thin_pool is not None:
-            lvm_volumes.create_thin(host, group, new.name, new.thin_pool, new.capacity, timeout)
-        else:
-            lvm_volumes.create_linear(host, group, new.name, new.capacity, timeout)
+        _create(host, group, step.volume, timeout)
     elif isinstance(step, ResizeVolume):
         change = lvm_volumes.reduce if step.shrinks else lvm_volumes.extend
         change(host, group, step.volume.name, step.capacity, timeout)
@@ -193,3 +226,32 @@ def perform(host: Host, step: VolumeStep, timeout: float) -> None:
         lvm_volumes.remove(host, step.volume.key, timeout)
     else:
         raise SanError(f"{step.describe()}: the permissions of a device are udev's")
+
+
+def _create(host: Host, group: str, new: NewVolume, timeout: float) -> None:
+    source = new.source
+    if source is not None and new.instant:
+        lvm_volumes.create_snapshot(host, group, new.name, source.name, timeout)
+        if new.capacity > source.capacity:
+            lvm_volumes.extend(host, group, new.name, new.capacity, timeout)
+        return
+    finished = source is None
+    if new.thin_pool is not None:
+        lvm_volumes.create_thin(host, group, new.name, new.thin_pool, new.capacity, timeout, finished)
+    else:
+        lvm_volumes.create_linear(host, group, new.name, new.capacity, timeout, finished)
+    if source is not None:
+        path = f"/dev/{group}/{new.name}"
+        guarded(host, path, "copying into", lambda there: _copy(there, new, source, path, timeout), timeout)
+        lvm_volumes.finish(host, group, new.name, timeout)
+
+
+def _copy(host: Host, new: NewVolume, source: Source, path: str, timeout: float) -> None:
+    thin = new.thin_pool is not None
+    if not thin:
+        # What was there before is nobody's to read behind the end of the copy.
+        wiping.wipe_device(host, path, discard=False, begin=source.capacity // SECTOR * SECTOR)
+    if source.format == "raw":
+        copying.copy_to_device(host, source.path, path, sparse=thin)
+    else:
+        qemu_img.convert_to_device(host, (host.path(source.path), source.format), host.path(path), timeout)

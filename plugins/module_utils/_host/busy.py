@@ -31,6 +31,11 @@ def users_of(host: Host, paths: Iterable[str], own: int) -> dict[str, tuple[str,
     return {path: tuple(users) for path, users in found.items() if users}
 
 
+def kernel_users_of(host: Host, path: str) -> tuple[str, ...]:
+    """Return what of the kernel uses a file: "swap", "loop0"."""
+    return tuple(dict.fromkeys(who for who, used in _kernel(host) if used == path))
+
+
 def is_below(used: str, path: str) -> bool:
     return used == path or used.startswith(f"{path.rstrip('/')}/")
 

@@ -25,24 +25,34 @@ def users_of_file(host: Host, path: str, device: str, inode: int, own: int) -> t
     return tuple(found)
 
 
-def _by_inode(host: Host, device: str, inode: int, own: int) -> Iterator[str]:
+def writers_of_file(host: Host, path: str, device: str, inode: int, own: int) -> tuple[str, ...]:
+    """Return who may write to a file; where the kernel does not tell who has it open how, all who use it."""
+    if "ino:" not in (host.read("/proc/self/fdinfo/0") or host.read("/proc/self/fdinfo/1") or "ino:"):
+        return users_of_file(host, path, device, inode, own)
+    found = dict.fromkeys(_by_inode(host, device, inode, own, writing=True))
+    found.update(dict.fromkeys(busy.kernel_users_of(host, path)))
+    return tuple(found)
+
+
+def _by_inode(host: Host, device: str, inode: int, own: int, writing: bool = False) -> Iterator[str]:
     for pid in host.entries("/proc") if inode else ():
         if not pid.isdigit() or int(pid) == own:
             continue
         try:
-            mounts = [mount for mount, number in _open_files(host, pid) if number == inode]
+            mounts = [mount for mount, number in _open_files(host, pid, writing) if number == inode]
             if mounts and device in _devices(host, pid, mounts):
                 yield busy.title(host, pid)
         except UnavailableError:
             continue  # a process of the kernel, or one that just ended
 
 
-def _open_files(host: Host, pid: str) -> Iterator[tuple[str, int]]:
+def _open_files(host: Host, pid: str, writing: bool) -> Iterator[tuple[str, int]]:
     """Return mount and inode of each open file; kernels before 5.15 do not tell."""
     for fd in host.entries(f"/proc/{pid}/fdinfo"):
         told = parse_properties(host.read(f"/proc/{pid}/fdinfo/{fd}") or "", ":")
         mount, inode = told.get("mnt_id", "").strip(), told.get("ino", "").strip()
-        if mount.isdigit() and inode.isdigit():
+        reads_only = told.get("flags", "").strip()[-1:] in ("0", "4")  # the last octal digit has the access mode
+        if mount.isdigit() and inode.isdigit() and not (writing and reads_only):
             yield mount, int(inode)
 
 

@@ -61,6 +61,8 @@ class Image(NamedTuple):
     device: str = ""
     """major:minor of its file system."""
     inode: int = 0
+    length: int = 0
+    """Bytes of the file itself."""
 
 
 def parse_qcow2(data: bytes) -> Header | None:
@@ -170,6 +172,7 @@ def _read_file(place: str, known: Image) -> Image:
         header = parse_qcow2(data)
     except ValueError as wrong:
         return known._replace(format="qcow2", capacity=size, problem=str(wrong))
+    known = known._replace(length=size)
     if header is None:
         return known._replace(format="raw", capacity=size)
     folder = os.path.dirname(known.path)
@@ -191,14 +194,19 @@ def _absolute(backing: str | None, folder: str) -> str | None:
 # Who uses an image, as far as its file system knows.
 
 
-def is_locked(host: Host, path: str) -> bool:
+WRITES = 101
+"""The byte of an image that QEMU locks while it may write to it (block/file-posix.c)."""
+
+
+def is_locked(host: Host, path: str, writing: bool = False) -> bool:
     """Tell whether somebody has locked an image, as QEMU does with those it has open, on NFS also on other hosts.
 
-    Raises OSError.
+    `writing`: only those count that may write to it. Raises OSError.
     """
     fd = os.open(host.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        begin, length = (WRITES, 1) if writing else (0, 0)
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, begin, length, 0)
         told = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, asked)
         return bool(_FLOCK.unpack(told)[0] != fcntl.F_UNLCK)
     except OSError as error:

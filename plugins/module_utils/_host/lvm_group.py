@@ -29,7 +29,7 @@ _COLUMNS = {
     "pvs": "pv_uuid,pv_name,pv_size,dev_size,pv_used,pe_start,pv_missing,pv_duplicate,vg_uuid",
     "vgs": "vg_uuid,vg_name,vg_size,vg_free,vg_extent_size,vg_systemid,vg_lock_type,vg_tags,vg_exported",
     "lvs": "lv_uuid,lv_name,vg_uuid,lv_path,lv_size,lv_active,lv_device_open,lv_layout,pool_lv,origin,"
-    "data_percent,lv_kernel_major,lv_kernel_minor",
+    "data_percent,lv_tags,lv_kernel_major,lv_kernel_minor",
 }
 _ROWS = {"pvs": "pv", "vgs": "vg", "lvs": "lv"}
 _REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix", "--foreign", "--shared")
@@ -143,6 +143,7 @@ def _volume(machine: _Machine, row: Mapping[str, Any]) -> GroupVolume:
         layout=row.get("lv_layout") or "",
         pool=row.get("pool_lv") or "",
         origin=row.get("origin") or "",
+        tags=tuple(tag for tag in (row.get("lv_tags") or "").split(",") if tag),
         percent=_percent(row.get("data_percent")),
         kernel=_kernel(machine.host, row),
     )

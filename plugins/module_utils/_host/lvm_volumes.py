@@ -7,20 +7,41 @@ from __future__ import annotations
 
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 
+UNFINISHED = "virt.san.unfinished"
+"""Tag of a volume whose content is still being copied: what a killed run leaves is not taken for the volume."""
 
-def create_linear(host: Host, group: str, name: str, size: int, deadline: float) -> None:
+
+def create_linear(host: Host, group: str, name: str, size: int, deadline: float, finished: bool = True) -> None:
     """Make a volume of `size` bytes, whole extents, of what is free in a group, and activate it.
 
     What is still to be read there belonged to a volume that is gone: signatures are wiped, and nobody is asked.
     """
     wipe = ("--yes", "--wipesignatures", "y", "--zero", "y")
-    _lvm(host, deadline, "lvcreate", *wipe, "--type", "linear", "--size", f"{size}b", "--name", name, group)
+    words = ("--type", "linear", "--size", f"{size}b", *_tag(finished), "--name", name, group)
+    _lvm(host, deadline, "lvcreate", *wipe, *words)
 
 
-def create_thin(host: Host, group: str, name: str, pool: str, size: int, deadline: float) -> None:
+def create_thin(
+    host: Host, group: str, name: str, pool: str, size: int, deadline: float, finished: bool = True
+) -> None:
     """Make a volume of `size` bytes in a thin pool, and activate it."""
-    words = ("--type", "thin", "--virtualsize", f"{size}b", "--thinpool", pool, "--name", name)
+    words = ("--type", "thin", "--virtualsize", f"{size}b", "--thinpool", pool, *_tag(finished), "--name", name)
     _lvm(host, deadline, "lvcreate", "--yes", *words, group)
+
+
+def create_snapshot(host: Host, group: str, name: str, origin: str, deadline: float) -> None:
+    """Make a thin volume that begins with all that another thin volume holds, and activate it."""
+    words = ("--snapshot", "--setactivationskip", "n", "--name", name, f"{group}/{origin}")
+    _lvm(host, deadline, "lvcreate", "--yes", *words)
+
+
+def finish(host: Host, group: str, name: str, deadline: float) -> None:
+    """Say that a volume has all its content."""
+    _lvm(host, deadline, "lvchange", "--deltag", UNFINISHED, f"{group}/{name}")
+
+
+def _tag(finished: bool) -> tuple[str, ...]:
+    return () if finished else ("--addtag", UNFINISHED)
 
 
 def extend(host: Host, group: str, name: str, size: int, deadline: float) -> None:

@@ -23,6 +23,17 @@ def create(host: Host, path: str, capacity: int, full: bool, backing: tuple[str,
     host.run([TOOL, "create", "-q", "-f", "qcow2", *options, *below, path, str(capacity)], deadline)
 
 
+def convert(host: Host, source: tuple[str, str], target: tuple[str, str], full: bool, deadline: float) -> None:
+    """Copy an image into a new file; both are path and format. Raises UnavailableError, CommandError."""
+    options = ["-o", "preallocation=falloc"] if full else []
+    host.run([TOOL, "convert", "-q", "-f", source[1], "-O", target[1], *options, source[0], target[0]], deadline)
+
+
+def convert_to_device(host: Host, source: tuple[str, str], device: str, deadline: float) -> None:
+    """Copy an image to the beginning of a device, zeros as well. Raises UnavailableError, CommandError."""
+    host.run([TOOL, "convert", "-q", "-n", "-f", source[1], "-O", "raw", source[0], device], deadline)
+
+
 def resize(host: Host, path: str, capacity: int, shrink: bool, full: bool, deadline: float) -> None:
     """Give an image another capacity; one that is open is refused by QEMU's own locks. Raises CommandError."""
     how = ["--shrink"] if shrink else ["--preallocation=falloc"] if full else []

@@ -125,6 +125,7 @@ class GroupVolume:
     """Of a thin volume, a thin pool and a snapshot: how much of it is allocated."""
     kernel: str = ""
     """Kernel name; empty for one that is not active."""
+    tags: tuple[str, ...] = ()
 
     @property
     def is_thin(self) -> bool:

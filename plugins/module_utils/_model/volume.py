@@ -48,6 +48,17 @@ class Backing:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What a new volume is a copy of."""
+
+    path: str
+    format: str
+    capacity: int
+    """Bytes that a user of it sees."""
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class WantedVolume:
     """A volume as a task asks for it. What is None is left as it is, or gets its usual value."""
 
@@ -64,6 +75,8 @@ class WantedVolume:
     allow_shrink: bool = False
     wipe: str | None = None
     """ZERO or DISCARD, before it is deleted."""
+    clone_from: Backing | None = None
+    """What a new volume begins as a copy of; its path as that of `backing`."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,9 @@ class NewVolume:
     backing: Backing | None = None
     permissions: Permissions = field(default_factory=Permissions)
     thin_pool: str | None = None
+    source: Source | None = None
+    instant: bool = False
+    """LVM makes the copy without copying: a thin snapshot."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +121,13 @@ class Volume:
     active: bool = True
     problem: str | None = None
     """Why it cannot be worked with."""
+    length: int | None = None
+    """Bytes of the file itself, where they are not what its user sees."""
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that reading it as it is returns."""
+        return self.capacity if self.length is None else self.length
 
     def compared(self) -> dict[str, Any]:
         """Return what a task may change, for diffs."""

@@ -40,6 +40,12 @@ class VolumeSight:
     thin_pools: tuple[str, ...] = ()
     backing: Volume | None = None
     """What is at the path that the task names as backing."""
+    source: Volume | None = None
+    """What is at the path that the task names to be cloned; only looked at where a volume is to be made."""
+    source_users: tuple[str, ...] = ()
+    """Who may write to that."""
+    leftover: Volume | None = None
+    """What a run that was killed has left of making the volume."""
     users: tuple[str, ...] = ()
     """Who has the volume open: "guest vm1 (pid 12)"."""
     dependents: tuple[str, ...] = ()

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from ansible_collections.virt.san.plugins.module_utils._errors import (
-    InputError,
     InUseError,
     NotFoundError,
     RefusedError,
@@ -18,11 +17,12 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     Backing,
     NewVolume,
     Share,
+    Source,
     Volume,
     WantedVolume,
-    rounded_up,
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_source import capacity_for, source_of
 
 UNIT = 512
 """Bytes; the size of an image is a multiple of it, or QEMU would make it one."""
@@ -40,6 +40,8 @@ class FileVolumes:
             raise ValueError(f"capacity: {wanted.capacity} is for pools of type logical; give a size, as in 10G")
         if wanted.backing is not None and wanted.format == "raw":
             raise ValueError("backing: a raw volume cannot have one; leave format out, or give format: qcow2")
+        if wanted.backing is not None and wanted.clone_from is not None:
+            raise ValueError("clone_from: a volume is a copy, or on top of a backing volume, not both")
         if wanted.backing is not None and wanted.allocation == FULL:
             raise ValueError("allocation: what is on top of a backing volume is allocated as it is written")
 
@@ -47,26 +49,19 @@ class FileVolumes:
         return volume_path(pool, name)
 
     def complete(self, wanted: WantedVolume, sight: VolumeSight) -> NewVolume:
-        backing, asked = _backing(wanted, sight), wanted.capacity
-        if asked is None and sight.backing is not None and backing is not None:
-            capacity = rounded_up(sight.backing.capacity, UNIT)
-        elif isinstance(asked, int):
-            capacity = rounded_up(asked, UNIT)
-        else:
-            raise InputError(f"capacity: volume {wanted.name} is yet to be made; give its size", option="capacity")
-        if backing is not None and sight.backing is not None and capacity < sight.backing.capacity:
-            raise RefusedError(
-                f"volume {wanted.name} would be smaller than {backing.path} ({format_size(sight.backing.capacity)}), "
-                "and the end of that would be missing from it. Give it at least as much, or leave capacity out"
-            )
+        backing, source = _backing(wanted, sight), source_of(wanted, sight)
+        below = None
+        if backing is not None and sight.backing is not None:
+            below = Source(backing.path, backing.format or "raw", sight.backing.capacity)
+        capacity = capacity_for(wanted, source or below, UNIT) or 0
         full = wanted.allocation == FULL
         if full:
             _require_room(wanted, sight, capacity)
         given = wanted.permissions
         mode = DEFAULT_MODE if given.mode is None else given.mode
-        form = wanted.format or ("qcow2" if backing else "raw")
+        form = wanted.format or ("qcow2" if backing else source.format if source else "raw")
         permissions = Permissions(mode, given.owner, given.group)
-        return NewVolume(wanted.name, capacity, form, full, backing, permissions)
+        return NewVolume(wanted.name, capacity, form, full, backing, permissions, source=source)
 
     def refuse_difference(self, wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> None:
         if wanted.format not in (None, volume.format):

@@ -18,10 +18,14 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     Share,
     Volume,
     WantedVolume,
-    rounded_up,
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_source import (
+    capacity_for,
+    require_whole,
+    source_of,
+)
 
 _NAME = re.compile(r"^[A-Za-z0-9+_.][A-Za-z0-9+_.-]*$")
 _TAKEN = re.compile(
@@ -56,11 +60,22 @@ class LogicalVolumes:
         return f"/dev/{group_name(pool)}/{name}"
 
     def complete(self, wanted: WantedVolume, sight: VolumeSight) -> NewVolume:
-        thin_pool = _thin_pool(wanted, sight)
-        capacity = _capacity(wanted, sight)
+        thin_pool, source = _thin_pool(wanted, sight), source_of(wanted, sight)
+        capacity = capacity_for(wanted, source, sight.unit) or _share(wanted, sight)
+        if source is not None:
+            require_whole(wanted, source, capacity)
         if thin_pool is None:
             _require_room(wanted, sight, capacity)
-        return NewVolume(wanted.name, capacity, "raw", full=thin_pool is None, thin_pool=thin_pool)
+        instant = source is not None and thin_pool is not None and _is_in(sight, thin_pool)
+        return NewVolume(
+            wanted.name,
+            capacity,
+            "raw",
+            full=thin_pool is None,
+            thin_pool=thin_pool,
+            source=source,
+            instant=instant,
+        )
 
     def refuse_difference(self, wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> None:
         thin = wanted.thin_pool is not None or wanted.allocation == SPARSE
@@ -109,12 +124,15 @@ def _thin_pool(wanted: WantedVolume, sight: VolumeSight) -> str | None:
     return sight.thin_pools[0]
 
 
-def _capacity(wanted: WantedVolume, sight: VolumeSight) -> int:
+def _is_in(sight: VolumeSight, thin_pool: str) -> bool:
+    """Tell whether what is cloned is a volume in this thin pool of the same group, and no path to somewhere else."""
+    return sight.source is not None and sight.source.thin_pool == thin_pool and sight.source.kind != ""
+
+
+def _share(wanted: WantedVolume, sight: VolumeSight) -> int:
     asked = wanted.capacity
-    if asked is None:
-        raise InputError(f"capacity: volume {wanted.name} is yet to be made; give its size", option="capacity")
     if not isinstance(asked, Share):
-        return rounded_up(asked, sight.unit)
+        raise InputError(f"capacity: {asked} is no size", option="capacity")
     free = sight.free or 0
     capacity = free * asked.percent // 100 // sight.unit * sight.unit
     if capacity == 0:

@@ -87,6 +87,10 @@ def _plan(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind: 
 
 def _create(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind: VolumeKind) -> VolumePlan:
     new = kind.complete(wanted, sight)
+    left = sight.leftover
+    if left is not None:
+        _refuse_in_use(sight, left, f"clearing up what a killed run has left of volume {wanted.name}")
+    clear: tuple[Step, ...] = () if left is None else (DeleteVolume(pool, left, half_made=True),)
     after = {
         "name": new.name,
         "path": kind.path(pool, new.name),
@@ -100,7 +104,7 @@ def _create(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind
         after.update(mode=mode, owner=told.owner, group=told.group)
     if new.thin_pool is not None:
         after["thin_pool"] = new.thin_pool
-    return VolumePlan((CreateVolume(pool, new),), GONE, {"volume": after}, sight.warnings, new)
+    return VolumePlan((*clear, CreateVolume(pool, new)), GONE, {"volume": after}, sight.warnings, new)
 
 
 def _change(

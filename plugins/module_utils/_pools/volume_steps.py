@@ -25,8 +25,9 @@ class CreateVolume:
         how = "all of it allocated" if new.full else f"thin in {new.thin_pool}" if new.thin_pool else "sparse"
         how = "" if self.pool.type == "logical" and not new.thin_pool else f", {how}"
         on = f", on {new.backing.path} ({new.backing.format})" if new.backing else ""
+        of = f", a copy of {new.source.path} ({new.source.format})" if new.source else ""
         size = spelled(new.capacity)
-        return f"create volume {new.name} in pool {self.pool.name}: {size}, {new.format}{how}{on}"
+        return f"create volume {new.name} in pool {self.pool.name}: {size}, {new.format}{how}{on}{of}"
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,12 @@ class DeleteVolume:
 
     pool: PoolDefinition
     volume: Volume
+    half_made: bool = False
+    """It is what a run that was killed has left."""
 
     def describe(self) -> str:
+        if self.half_made:
+            return f"delete what a killed run has left of volume {self.volume.name} in pool {self.pool.name}"
         size = spelled(self.volume.capacity)
         return f"delete volume {self.volume.name} of {size} in pool {self.pool.name}"
 

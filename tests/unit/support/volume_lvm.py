@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._host.host import Completed
+from ansible_collections.virt.san.plugins.module_utils._host.lvm_volumes import UNFINISHED
 from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupSight, GroupVolume
 from ansible_collections.virt.san.plugins.module_utils._model.volume import rounded_up
 from ansible_collections.virt.san.tests.unit.support.groups import EXTENT, HERE, NAME, group, pv
@@ -46,8 +47,16 @@ class LvmMachine(VolumeMachine):
             return super()._command(argv, deadline, stdin)
         self.ran.append(" ".join(argv[1:]))
         words = {flag: word for flag, word in pairwise(argv) if flag.startswith("--")}
-        if argv[1] == "lvcreate":
+        if "--snapshot" in argv:
+            origin = next(one for one in self.group.volumes if f"{NAME}/{one.name}" == argv[-1])
+            assert origin.pool
+            extents = origin.size // EXTENT
+            self.put(words["--name"], extents, pool=origin.pool, layout="thin,sparse", origin=origin.name)
+        elif argv[1] == "lvcreate":
             self._create(words, argv[-1])
+        elif argv[1] == "lvchange":
+            assert words["--deltag"] == UNFINISHED
+            self.change(argv[-1].rpartition("/")[2], tags=())
         elif argv[1] == "lvremove":
             (gone,) = [one for one in self.group.volumes if f"lv_uuid={one.uuid}" == words["--select"]]
             assert not gone.held
@@ -68,7 +77,11 @@ class LvmMachine(VolumeMachine):
         size = int(words["--virtualsize" if thin else "--size"][:-1])
         assert size == rounded_up(size, EXTENT)
         facts = {"pool": words["--thinpool"], "layout": "thin,sparse", "percent": 0.0} if thin else {}
-        self.put(words["--name"], size // EXTENT, **facts)
+        tags = (words["--addtag"],) if "--addtag" in words else ()
+        self.put(words["--name"], size // EXTENT, tags=tags, **facts)
+        device = self.top / f"dev/{NAME}" / words["--name"]
+        device.parent.mkdir(parents=True, exist_ok=True)
+        device.write_bytes(b"old" * (size // 3) + b"ol"[: size % 3])
         self.group = replace(self.group, free=self.group.free - (0 if thin else size))
 
     def _remove(self, gone: GroupVolume) -> None:

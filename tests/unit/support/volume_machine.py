@@ -56,6 +56,8 @@ class VolumeMachine(PoolMachine):
         if argv[0] == "wipefs":
             return self._answer(argv, "wipefs.json")
         words, path = list(argv[2:]), Path(argv[-2])
+        if argv[1] == "convert":
+            return self._convert(argv, words)
         if argv[1] == "map":
             return self._answer(argv, "map.json", "[]")
         if argv[1] == "create":
@@ -68,6 +70,18 @@ class VolumeMachine(PoolMachine):
             was = struct.unpack_from(">Q", data, 24)[0]
             assert (int(argv[-1]) < was) == ("--shrink" in words)
             path.write_bytes(data[:24] + struct.pack(">Q", int(argv[-1])) + data[32:])
+        return Completed(tuple(argv), 0, "", "")
+
+    def _convert(self, argv: Sequence[str], words: list[str]) -> Completed:
+        source, target = Path(argv[-2]), Path(argv[-1])
+        given, form = (words[words.index(flag) + 1] for flag in ("-f", "-O"))
+        data = source.read_bytes()
+        size = len(data) if given == "raw" else struct.unpack_from(">Q", data, 24)[0]
+        assert target.exists() == ("-n" in words)
+        if "-n" in words:
+            target.write_bytes(b"converted".ljust(target.stat().st_size, b"\0"))
+        else:
+            target.write_bytes(qcow2(size) if form == "qcow2" else b"converted".ljust(size, b"\0"))
         return Completed(tuple(argv), 0, "", "")
 
     def _answer(self, argv: Sequence[str], name: str, nothing: str = "") -> Completed:

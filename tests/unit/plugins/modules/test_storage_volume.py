@@ -34,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "backing": None,
     "permissions": None,
     "wipe": None,
+    "clone_from": None,
     "timeout": 10.0,
 }
 

@@ -14,7 +14,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool, volume, volume_files, volumes_native
+from ansible_collections.virt.san.plugins.module_utils._apply import (
+    pool,
+    volume,
+    volume_files,
+    volume_users,
+    volumes_native,
+)
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import NativeVolumes
 from ansible_collections.virt.san.plugins.module_utils._errors import (
@@ -27,6 +33,8 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
 )
 from ansible_collections.virt.san.plugins.module_utils._host import image_files, images
 from ansible_collections.virt.san.plugins.module_utils._host.host import run_command
+from ansible_collections.virt.san.plugins.module_utils._model.block import Use
+from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDevice
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, Target
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
@@ -191,7 +199,7 @@ def test_under_a_loop_device(machine: VolumeMachine) -> None:
 
 def test_locked_by_somebody(machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     run(machine, capacity=MIB)
-    monkeypatch.setattr(images, "is_locked", lambda _host, _path: True)
+    monkeypatch.setattr(images, "is_locked", lambda *_args: True)
     with pytest.raises(InUseError, match="somebody who has locked it, perhaps on another host"):
         run(machine, state="absent")
 
@@ -205,7 +213,7 @@ def test_where_nobody_can_tell(machine: VolumeMachine, monkeypatch: pytest.Monke
     monkeypatch.setattr(images, "is_locked", fail)
     with pytest.raises(InUseError, match="somebody, perhaps: Input/output error"):
         run(machine, state="absent")
-    monkeypatch.setattr(images, "is_locked", lambda _host, _path: False)
+    monkeypatch.setattr(images, "is_locked", lambda *_args: False)
     monkeypatch.setattr(images, "read_from", fail)
     with pytest.raises(RefusedError, match="not known who uses it: /images: Input/output error"):
         run(machine, state="absent")
@@ -239,6 +247,66 @@ def test_wiped_before_it_goes(machine: VolumeMachine, how: str) -> None:
     assert len(run(machine, state="absent", wipe=how).facts["steps"]) == 2
     assert not (machine.top / "kept").read_bytes().strip(b"\0")
     assert not run(machine, state="absent", wipe=how).changed
+
+
+class TestCopies:
+    @pytest.mark.parametrize(
+        ("given", "wanted", "ran"),
+        [
+            ("raw", None, []),
+            ("raw", "qcow2", ["convert -q -f raw -O qcow2", "resize"]),
+            ("qcow2", None, ["convert -q -f qcow2 -O qcow2", "resize"]),
+            ("qcow2", "raw", ["convert -q -f qcow2 -O raw"]),
+        ],
+    )
+    def test_of_any_format(self, machine: VolumeMachine, given: str, wanted: str | None, ran: list[str]) -> None:
+        (machine.top / "base").write_bytes(b"content".ljust(MIB, b"\0") if given == "raw" else qcow2(MIB))
+        clone = {"clone_from": Backing("/base"), "format": wanted, "capacity": 2 * MIB}
+        planned = run(machine, check_mode=True, **clone)
+        done = run(machine, **clone)
+        assert planned.facts["steps"] == done.facts["steps"]
+        assert (done.facts["volume"]["capacity"], done.facts["volume"]["format"]) == (2 * MIB, wanted or given)
+        assert [call.startswith(f"qemu-img {what}") for call, what in zip(machine.calls(), ran, strict=True)] == [
+            True for _what in ran
+        ]
+        if not ran:
+            assert (machine.top / "images/a").read_bytes() == b"content".ljust(2 * MIB, b"\0")
+        assert not run(machine, **clone).changed
+        assert list(left(machine)) == ["a"]
+
+    def test_of_the_same_size(self, machine: VolumeMachine) -> None:
+        run(machine, "base", capacity=MIB, format="qcow2")
+        assert run(machine, clone_from=Backing("base")).facts["volume"]["capacity"] == MIB
+        assert [call.split()[1] for call in machine.calls()] == ["create", "convert"]
+
+    def test_who_writes_is_in_the_way(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        run(machine, "base", capacity=MIB)
+        monkeypatch.setattr(images, "is_locked", lambda _host, _path, writing: writing)
+        with pytest.raises(InUseError, match="may write to it"):
+            run(machine, clone_from=Backing("base"))
+        with pytest.raises(NotFoundError, match="there is no volume"):
+            run(machine, clone_from=Backing("other"))
+
+    def test_of_a_device(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = images.Image("base", "/dev/base", "device", "raw", MIB, length=MIB)
+        monkeypatch.setattr(images, "read_at", lambda *_args: found)
+        with pytest.raises(InUseError, match="the kernel does not know it"):
+            run(machine, clone_from=Backing("/dev/base"))
+        (machine.top / "sys/class/block/base").mkdir(parents=True)
+        held = BareDevice(
+            "base", MIB, uses=(Use("mount", "base", "/mnt"), Use("partition", "base", "p1", active=False))
+        )
+        monkeypatch.setattr(volume_users.bare, "read_bare", lambda _host, _names: {"base": held})
+        machine.put_process(77, "dd", "/dev/base")
+        with pytest.raises(InUseError) as caught:
+            run(machine, clone_from=Backing("/dev/base"))
+        assert caught.value.details["holders"] == ["mount /mnt", "dd (pid 77)"]
+        monkeypatch.setattr(volume_users, "device_users", lambda *_args: ())
+        monkeypatch.setattr(volume_files, "device_users", lambda *_args: ())
+        (machine.top / "dev").mkdir()
+        (machine.top / "dev/base").write_bytes(b"x" * MIB)
+        run(machine, clone_from=Backing("/dev/base"))
+        assert (machine.top / "images/a").read_bytes() == b"x" * MIB
 
 
 class TestShrinking:
@@ -341,4 +409,12 @@ def test_with_the_real_tool(machine: VolumeMachine, monkeypatch: pytest.MonkeyPa
     assert run(machine, "sparse", capacity=MIB, allow_shrink=True).facts["volume"]["capacity"] == MIB
     run(machine, "raw", capacity=8 * MIB)
     assert run(machine, "raw", capacity=MIB, allow_shrink=True).changed
+    for name, more in (
+        ("b", {"clone_from": Backing("sparse")}),
+        ("c", {"clone_from": Backing("raw"), "format": "qcow2", "capacity": 2 * MIB}),
+        ("d", {"clone_from": Backing("sparse"), "format": "raw", "capacity": 2 * MIB, "allocation": "full"}),
+    ):
+        told = run(machine, name, **more).facts["volume"]
+        assert told["capacity"] == more.get("capacity", MIB)
+        assert not run(machine, name, **more).changed
     assert qcow2(1)[:4] == (machine.top / "images/a").read_bytes()[:4]

@@ -15,7 +15,13 @@ import pytest
 from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_devices, volume, volume_lvs
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import NativeVolumes
-from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, RefusedError, SanError
+from ansible_collections.virt.san.plugins.module_utils._errors import (
+    ApplyError,
+    InUseError,
+    NotFoundError,
+    RefusedError,
+    SanError,
+)
 from ansible_collections.virt.san.plugins.module_utils._model.block import San, Use
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Signature
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
@@ -25,9 +31,11 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
 from ansible_collections.virt.san.tests.unit.support.groups import EXTENT, NAME, pv
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES
 from ansible_collections.virt.san.tests.unit.support.volume_lvm import LvmMachine
+from ansible_collections.virt.san.tests.unit.support.volume_machine import qcow2
 
 pytest.importorskip("lxml")
 
+MIB = 2**20
 GUESTS = PoolDefinition(NAME, "logical")
 
 
@@ -284,6 +292,80 @@ def test_wiped_before_it_goes(machine: LvmMachine, monkeypatch: pytest.MonkeyPat
     run(machine, state="absent", wipe="discard")
     assert log.read_text() == f"/dev/{NAME}/a True"
     assert machine.group.volumes == ()
+
+
+class TestCopies:
+    @pytest.fixture(autouse=True)
+    def zeroed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def wipe(host: Any, path: str, discard: bool, begin: int) -> None:
+            assert not discard
+            with open(host.path(path), "r+b") as device:
+                size = device.seek(0, 2)
+                device.seek(begin)
+                device.write(bytes(size - begin))
+
+        monkeypatch.setattr(volume_lvs.wiping, "wipe_device", wipe)
+
+    def device(self, machine: LvmMachine, name: str) -> bytes:
+        return (machine.top / f"dev/{NAME}/{name}").read_bytes()
+
+    def test_of_a_raw_image(self, machine: LvmMachine) -> None:
+        (machine.top / "base").write_bytes(b"content".ljust(1000, b"\0"))
+        done = run(machine, clone_from=Backing("/base"))
+        assert done.facts["volume"]["problem"] is None
+        assert self.device(machine, "a") == b"content".ljust(EXTENT, b"\0"), "nothing is left of what was there before"
+        assert machine.ran[1:] == [f"lvchange --deltag virt.san.unfinished {NAME}/a"]
+        assert not run(machine, clone_from=Backing("/base")).changed
+
+    def test_of_qcow2(self, machine: LvmMachine) -> None:
+        (machine.top / "base").write_bytes(qcow2(MIB))
+        run(machine, clone_from=Backing("/base"), capacity=2 * EXTENT)
+        assert self.device(machine, "a").startswith(b"converted")
+        assert machine.calls() == [f"qemu-img convert -q -n -f qcow2 -O raw /base /dev/{NAME}/a"]
+
+    def test_of_another_volume(self, machine: LvmMachine) -> None:
+        run(machine, "base", capacity=EXTENT)
+        source = self.device(machine, "base")
+        for name, path in (("a", "base"), ("b", f"/dev/{NAME}/base")):
+            run(machine, name, clone_from=Backing(path))
+            assert self.device(machine, name) == source
+        machine.change("base", opened=True)
+        with pytest.raises(InUseError, match="may write to it"):
+            run(machine, "c", clone_from=Backing("base"))
+        with pytest.raises(NotFoundError, match="there is no volume other"):
+            run(machine, "c", clone_from=Backing("other"))
+
+    def test_thin_ones(self, machine: LvmMachine) -> None:
+        machine.put("t", layout="thin,pool")
+        machine.put("base", 2, layout="thin,sparse", pool="t")
+        told = run(machine, clone_from=Backing("base"), thin_pool="t", capacity=3 * EXTENT).facts["volume"]
+        assert (told["thin_pool"], told["capacity"]) == ("t", 3 * EXTENT)
+        assert machine.ran == [
+            f"lvcreate --yes --snapshot --setactivationskip n --name a {NAME}/base",
+            f"lvextend --size {3 * EXTENT}b {NAME}/a",
+        ]
+        (machine.top / "raw").write_bytes(b"content".ljust(4096, b"\0"))
+        assert run(machine, "b", clone_from=Backing("/raw"), thin_pool="t").changed
+        assert self.device(machine, "b").startswith(b"content")
+
+    def test_what_a_killed_run_left(self, machine: LvmMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        (machine.top / "base").write_bytes(b"content".ljust(4096, b"\0"))
+        machine.group = replace(machine.group, free=EXTENT)
+
+        def die(*_args: object) -> None:
+            raise SanError("killed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(volume_lvs, "_copy", die)
+            with pytest.raises(ApplyError, match="killed"):
+                run(machine, clone_from=Backing("/base"))
+        (half,) = volume_lvs.list_volumes(GUESTS, pool_devices.Seen(groups=machine.sight()))
+        assert "has not finished making it" in (half.problem or "")
+        done = run(machine, clone_from=Backing("/base"))
+        assert done.facts["steps"][0] == f"delete what a killed run has left of volume a in pool {NAME}"
+        assert self.device(machine, "a").startswith(b"content")
+        machine.change("a", tags=("virt.san.unfinished",))
+        assert run(machine, state="absent").changed
 
 
 def test_no_permissions(machine: LvmMachine) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host import image_files, images, lvm_volumes, qemu_img
-from ansible_collections.virt.san.plugins.module_utils._host.file_users import users_of_file
+from ansible_collections.virt.san.plugins.module_utils._host.file_users import users_of_file, writers_of_file
 from ansible_collections.virt.san.plugins.module_utils._host.host import Completed, Host
 from ansible_collections.virt.san.plugins.module_utils._host.images import Header, parse_qcow2
 from ansible_collections.virt.san.tests.unit.support.volume_machine import qcow2
@@ -126,6 +126,18 @@ class TestUsers:
             os.close(fd)
         assert not images.is_locked(host, "/pool/a")
 
+    def test_a_lock_of_who_writes(self, host: Host, tmp_path: Path) -> None:
+        image = tmp_path / "pool/a"
+        image.write_bytes(bytes(4096))
+        fd = os.open(image, os.O_RDWR)
+        try:
+            for byte, writing in ((100, False), (images.WRITES, True)):
+                fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, byte, 1, 0))
+                assert images.is_locked(host, "/pool/a")
+                assert images.is_locked(host, "/pool/a", writing=True) is writing
+        finally:
+            os.close(fd)
+
     def test_by_path_and_by_inode(self, host: Host, tmp_path: Path) -> None:
         for pid, name, path, inode, mount in (
             (10, "dd", "/pool/a", 77, "30"),
@@ -145,6 +157,13 @@ class TestUsers:
             )
         found = users_of_file(host, "/pool/a", "254:1", 77, own=14)
         assert found == ("dd (pid 10)", "cat (pid 11)")
+        (tmp_path / "proc/11/fdinfo/3").write_text("pos:\t0\nflags:\t0100002\nmnt_id:\t30\nino:\t77\n")
+        (tmp_path / "sys/block/loop3/loop").mkdir(parents=True)
+        (tmp_path / "sys/block/loop3/loop/backing_file").write_text("/pool/a\n")
+        assert writers_of_file(host, "/pool/a", "254:1", 77, own=14) == ("cat (pid 11)", "loop3")
+        (tmp_path / "proc/self/fdinfo").mkdir(parents=True)
+        (tmp_path / "proc/self/fdinfo/0").write_text("pos:\t0\n")
+        assert len(writers_of_file(host, "/pool/a", "254:1", 77, own=14)) == 3, "an old kernel"
 
     def test_this_very_process(self, tmp_path: Path) -> None:
         image = tmp_path / "a"
@@ -253,6 +272,9 @@ class TestTools:
         host = Host(runner=run)  # type: ignore[arg-type]
         qemu_img.create(host, "/p/a", 512, full=True, backing=None, deadline=1)
         qemu_img.create(host, "/p/a", 512, full=False, backing=("/p/b", "raw"), deadline=1)
+        qemu_img.convert(host, ("/s", "raw"), ("/t", "qcow2"), full=True, deadline=1)
+        qemu_img.convert(host, ("/s", "qcow2"), ("/t", "raw"), full=False, deadline=1)
+        qemu_img.convert_to_device(host, ("/s", "qcow2"), "/dev/a", deadline=1)
         qemu_img.resize(host, "/p/a", 1024, shrink=False, full=False, deadline=1)
         qemu_img.resize(host, "/p/a", 1024, shrink=False, full=True, deadline=1)
         qemu_img.resize(host, "/p/a", 512, shrink=True, full=True, deadline=1)
@@ -260,6 +282,9 @@ class TestTools:
         assert ran == [
             "qemu-img create -q -f qcow2 -o preallocation=falloc /p/a 512",
             "qemu-img create -q -f qcow2 -b /p/b -F raw /p/a 512",
+            "qemu-img convert -q -f raw -O qcow2 -o preallocation=falloc /s /t",
+            "qemu-img convert -q -f qcow2 -O raw /s /t",
+            "qemu-img convert -q -n -f qcow2 -O raw /s /dev/a",
             "qemu-img resize -q -f qcow2 /p/a 1024",
             "qemu-img resize -q -f qcow2 --preallocation=falloc /p/a 1024",
             "qemu-img resize -q -f qcow2 --shrink /p/a 512",
@@ -286,12 +311,21 @@ class TestTools:
         host = Host(runner=run)  # type: ignore[arg-type]
         lvm_volumes.create_linear(host, "vg", "a", 4 * MIB, 1)
         lvm_volumes.create_thin(host, "vg", "b", "thin", 4 * MIB, 1)
+        lvm_volumes.create_linear(host, "vg", "c", 4 * MIB, 1, finished=False)
+        lvm_volumes.create_thin(host, "vg", "d", "thin", 4 * MIB, 1, finished=False)
+        lvm_volumes.finish(host, "vg", "c", 1)
+        lvm_volumes.create_snapshot(host, "vg", "e", "b", 1)
         lvm_volumes.extend(host, "vg", "a", 8 * MIB, 1)
         lvm_volumes.reduce(host, "vg", "a", 4 * MIB, 1)
         lvm_volumes.remove(host, "u-1", 1)
+        tag = "--addtag virt.san.unfinished"
         assert ran == [
             "lvm lvcreate --yes --wipesignatures y --zero y --type linear --size 4194304b --name a vg",
             "lvm lvcreate --yes --type thin --virtualsize 4194304b --thinpool thin --name b vg",
+            f"lvm lvcreate --yes --wipesignatures y --zero y --type linear --size 4194304b {tag} --name c vg",
+            f"lvm lvcreate --yes --type thin --virtualsize 4194304b --thinpool thin {tag} --name d vg",
+            "lvm lvchange --deltag virt.san.unfinished vg/c",
+            "lvm lvcreate --yes --snapshot --setactivationskip n --name e vg/b",
             "lvm lvextend --size 8388608b vg/a",
             "lvm lvreduce --yes --size 4194304b vg/a",
             "lvm lvremove --yes --select lv_uuid=u-1",

@@ -21,7 +21,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     SanError,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions
-from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Share, WantedVolume
+from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Share, Source, WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_plan import plan_volume
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import KINDS, volume_kind
@@ -251,6 +251,72 @@ class TestLogicalVolumes:
     def test_what_cannot_be(self, options: dict[str, Any], says: str) -> None:
         with pytest.raises(ValueError, match=says):
             KINDS["logical"].check(wanted(**{"name": "a", **options}))
+
+
+class TestCopies:
+    BASE = image("base", 2 * MIB, format="qcow2", length=999)
+
+    @pytest.mark.parametrize("world", [FILES, LVS], ids=lambda world: world.pool.type)
+    def test_of_its_size_or_larger(self, world: VolumeWorld) -> None:
+        there = replace(world, facts={"source": self.BASE})
+        plan = there.plan(wanted(clone_from=Backing("base")))
+        assert plan.describe()[0].endswith(", a copy of /images/base (qcow2)")
+        made = plan.new
+        assert made is not None
+        assert made.source == Source("/images/base", "qcow2", 2 * MIB, "base")
+        assert (made.capacity, made.format) == ((2 * MIB, "qcow2") if world is FILES else (EXTENT, "raw"))
+        larger = there.plan(wanted(clone_from=Backing("base"), capacity=EXTENT + 1)).new
+        assert larger is not None
+        assert larger.capacity > EXTENT
+        whole = replace(there, facts={"source": replace(self.BASE, capacity=2 * EXTENT)})
+        with pytest.raises(RefusedError, match="smaller than /images/base"):
+            whole.plan(wanted(clone_from=Backing("base"), capacity=EXTENT))
+
+    def test_as_what_it_is_taken_for(self) -> None:
+        made = replace(FILES, facts={"source": self.BASE}).plan(wanted(clone_from=Backing("base", "raw"))).new
+        assert made is not None
+        assert (made.source, made.capacity, made.format) == (Source("/images/base", "raw", 999, "base"), 1024, "raw")
+
+    def test_what_cannot_be_copied(self) -> None:
+        with pytest.raises(NotFoundError, match="clone_from: there is no volume base"):
+            FILES.plan(wanted(clone_from=Backing("base")))
+        for facts, why in (
+            ({"source": replace(self.BASE, problem="spoilt")}, "clone_from: /images/base: spoilt"),
+            ({"source": self.BASE, "source_users": ("guest vm1 (pid 7)",)}, r"guest vm1 \(pid 7\) may write to it"),
+            ({"source": replace(self.BASE, format="raw")}, "is raw by its header, not qcow2"),
+        ):
+            with pytest.raises(RefusedError, match=why):
+                replace(FILES, facts=facts).plan(wanted(clone_from=Backing("base", "qcow2")))
+        with pytest.raises(ValueError, match="clone_from: a volume is a copy, or on top"):
+            KINDS["dir"].check(wanted(clone_from=Backing("a"), backing=Backing("b")))
+
+    def test_nothing_is_copied_to_what_is_there(self) -> None:
+        assert not replace(FILES, volumes={"a": image("a")}).plan(wanted(clone_from=Backing("base"))).changed
+
+    def test_of_a_share(self) -> None:
+        there = replace(LVS, free=4 * EXTENT, facts={"source": replace(self.BASE, capacity=3 * EXTENT)})
+        with pytest.raises(RefusedError, match="smaller than /images/base"):
+            there.plan(wanted(clone_from=Backing("base"), capacity=Share(50)))
+        made = there.plan(wanted(clone_from=Backing("base"), capacity=Share(100))).new
+        assert made is not None
+        assert made.capacity == 4 * EXTENT
+
+    def test_thin_ones_at_once(self) -> None:
+        thin = lv("base", 2 * EXTENT, thin_pool="t", kind="thin,sparse")
+        for source, pool, instant in ((thin, "t", True), (thin, "u", False), (lv("base"), "t", False)):
+            there = replace(LVS, facts={"source": source, "thin_pools": ("t", "u")})
+            made = there.plan(wanted(clone_from=Backing("base"), thin_pool=pool)).new
+            assert made is not None
+            assert made.instant is instant
+
+    def test_half_made_ones_are_made_once_more(self) -> None:
+        there = replace(LVS, facts={"leftover": lv("a")})
+        assert there.plan(wanted(capacity=EXTENT)).describe() == [
+            "delete what a killed run has left of volume a in pool guests",
+            "create volume a in pool guests: 4M, raw",
+        ]
+        with pytest.raises(InUseError, match="clearing up what a killed run has left"):
+            replace(there, users={"a": ("dd (pid 7)",)}).plan(wanted(capacity=EXTENT))
 
 
 class TestTakingAway:
