@@ -105,7 +105,8 @@ options:
         required: true
       format:
         description:
-          - Its format. By default what its header says; give V(raw) for a disk that guests have written to.
+          - Its format. By default what its header says, unless that names a further file; give V(raw) for a disk that
+            guests have written to.
         type: str
         choices: [raw, qcow2]
   clone_from:
@@ -123,7 +124,8 @@ options:
         required: true
       format:
         description:
-          - Its format. By default what its header says; give V(raw) for a disk that guests have written to.
+          - Its format. By default what its header says, unless that names a further file; give V(raw) for a disk that
+            guests have written to.
         type: str
         choices: [raw, qcow2]
   permissions:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Union
 
@@ -15,7 +16,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply.volume_users impor
     find_users,
     with_dependents,
 )
-from ansible_collections.virt.san.plugins.module_utils._errors import SanError
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host import (
     copying,
     image_files,
@@ -58,12 +59,10 @@ VolumeStep = Union[CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteV
 def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, others: tuple[str, ...]) -> VolumeSight:
     """Return what is there of a volume. `others`: folders of other pools, where images may lie that read from it.
 
-    Raises CommandError where the pool's folder does not answer, OSError.
+    Raises CommandError where the pool's folder cannot be looked at, or does not answer.
     """
     folder = (sight.pool.target.path if sight.pool else None) or ""
-    image = _image(
-        guarded(host, folder, "looking at", lambda there: images.read_image(there, folder, wanted.name), DEADLINE)
-    )
+    image = _look_at(host, folder, lambda there: images.read_image(there, folder, wanted.name))
     room = seen.space.get(folder)
     sight = replace(
         sight, unit=UNIT, free=None if room is None else room.available, backing=_backing(host, sight, wanted)
@@ -86,7 +85,13 @@ def list_volumes(host: Host, pool: PoolDefinition, deadline: float) -> list[Volu
     return [volume_of(Image(*told)) for told in found]
 
 
-def _image(told: Any) -> Image | None:
+def _look_at(host: Host, path: str, look_for: Callable[[Host], Image | None]) -> Image | None:
+    """Return what is found, within a deadline. Raises CommandError."""
+    try:
+        told: list[Any] | None = guarded(host, path, "looking at", look_for, DEADLINE)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise CommandError(f"{path} cannot be looked at: {why}", path=path, errno=error.errno) from error
     return None if told is None else Image(*told)
 
 
@@ -112,16 +117,16 @@ def _backing(host: Host, sight: VolumeSight, wanted: WantedVolume) -> Volume | N
     if wanted.backing is None or sight.pool is None:
         return None
     path = backing_path(sight.pool, wanted.backing)
-    image = _image(guarded(host, path, "looking at", lambda there: images.read_at(there, path), DEADLINE))
+    image = _look_at(host, path, lambda there: images.read_at(there, path))
     return volume_of(image) if image is not None and image.format else None
 
 
 def with_source(host: Host, sight: VolumeSight, path: str) -> VolumeSight:
     """Return what is seen, with the file or device at a path that is to be cloned, and who may write to it.
 
-    Raises CommandError where that does not answer, OSError.
+    Raises CommandError where that cannot be looked at.
     """
-    image = _image(guarded(host, path, "looking at", lambda there: images.read_at(there, path), DEADLINE))
+    image = _look_at(host, path, lambda there: images.read_at(there, path))
     if image is None or not image.format:
         return sight
     users = find_users(host, image, writing=True) if image.kind == "file" else device_users(host, path)

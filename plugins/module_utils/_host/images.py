@@ -20,6 +20,9 @@ from ansible_collections.virt.san.plugins.module_utils._host.host import GONE, T
 MAGIC = b"QFI\xfb"
 _HEADER = struct.Struct(">4sIQIIQ")
 _V2_LENGTH = 72
+_V3_LENGTH = 104
+_EXTERNAL_DATA = 1 << 2
+"""Among the incompatible features, which follow what version 2 has."""
 _LONGEST_BACKING = 1023
 _BACKING_FORMAT = 0xE2792ACA
 FIRST = 512
@@ -76,6 +79,8 @@ def parse_qcow2(data: bytes) -> Header | None:
         raise ValueError(f"it is qcow version {version}; 2 and 3 are known")
     if not 9 <= cluster_bits <= 21:
         raise ValueError(f"its qcow2 header makes no sense: clusters of 2^{cluster_bits} bytes")
+    if version == 3 and len(data) >= _V3_LENGTH and struct.unpack_from(">Q", data, _V2_LENGTH)[0] & _EXTERNAL_DATA:
+        raise ValueError("its data is in another file (data_file), and such images are left to whoever has made them")
     if not backing_at:
         return Header(capacity)
     backing = data[backing_at : backing_at + backing_length]

@@ -22,7 +22,11 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     WantedVolume,
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_source import capacity_for, source_of
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_source import (
+    capacity_for,
+    refuse_named_file,
+    source_of,
+)
 
 UNIT = 512
 """Bytes; the size of an image is a multiple of it, or QEMU would make it one."""
@@ -126,6 +130,7 @@ def _backing(wanted: WantedVolume, sight: VolumeSight) -> Backing | None:
     # A raw image may hold anything, also what looks like qcow2; the other way round it is a mistake.
     if wanted.backing.format == "qcow2" and found.format != "qcow2":
         raise RefusedError(f"backing: {path} is {found.format} by its header, not qcow2", path=path)
+    refuse_named_file("backing", wanted.backing, found)
     return Backing(path, wanted.backing.format or found.format)
 
 

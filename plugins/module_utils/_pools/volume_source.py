@@ -13,7 +13,9 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
 )
 from ansible_collections.virt.san.plugins.module_utils._model.ids import format_size
 from ansible_collections.virt.san.plugins.module_utils._model.volume import (
+    Backing,
     Source,
+    Volume,
     WantedVolume,
     rounded_up,
 )
@@ -38,6 +40,7 @@ def source_of(wanted: WantedVolume, sight: VolumeSight) -> Source | None:
             path=found.path,
             holders=list(sight.source_users),
         )
+    refuse_named_file("clone_from", told, found)
     # What is taken for raw is copied as it is, whatever its header says.
     form = told.format or found.format
     return Source(found.path, form, found.capacity if form == found.format else found.size, found.name)
@@ -62,4 +65,18 @@ def require_whole(wanted: WantedVolume, source: Source, capacity: int) -> None:
         raise RefusedError(
             f"volume {wanted.name} would be smaller than {source.path} ({format_size(source.capacity)}), and the end "
             "of that would be missing from it. Give it at least as much, or leave capacity out"
+        )
+
+
+def refuse_named_file(option: str, told: Backing, found: Volume) -> None:
+    """Raise RefusedError where a header names another file of the host, and nobody has said that it is to be believed.
+
+    Whoever writes to a raw disk can write such a header, and would read that file by the copy, or by what is on top.
+    """
+    if told.format is None and found.backing is not None and found.format == "qcow2":
+        raise RefusedError(
+            f"{option}: the header of {found.path} says that it is qcow2 and reads from {found.backing.path}. Is that "
+            f"so (give {option}.format: qcow2), or is it the disk of a guest that has written this (raw)?",
+            path=found.path,
+            backing=found.backing.path,
         )

@@ -359,6 +359,14 @@ class TestPools:
         with pytest.raises(CommandError, match=r"no answer within 0.5 s"):
             run(machine, capacity=512)
 
+    def test_one_that_cannot_be_looked_at(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_args: object) -> None:
+            raise OSError(116, "Stale file handle")
+
+        monkeypatch.setattr(images, "read_image", fail)
+        with pytest.raises(CommandError, match="/images cannot be looked at: Stale file handle"):
+            run(machine, capacity=512)
+
     def test_spoilt_definitions(self, machine: VolumeMachine) -> None:
         definition = machine.top / "etc/virt-san/pools/images.xml"
         told = definition.read_text()

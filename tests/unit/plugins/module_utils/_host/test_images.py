@@ -49,6 +49,7 @@ class TestHeaders:
             (b"QFI\xfb", "ends early"),
             (qcow2(1, version=3).replace(b"\0\0\0\3", b"\0\0\0\7", 1), "version 7"),
             (qcow2(1, bits=63), "2\\^63"),
+            (qcow2(1)[:79] + b"\4" + qcow2(1)[80:], "its data is in another file"),
             (qcow2(1, "/a", "raw")[:129], "not where it should be"),
             (qcow2(1, "x" * 1024, "raw") + bytes(4096), "not where it should be"),
         ],

@@ -253,6 +253,24 @@ class TestLogicalVolumes:
             KINDS["logical"].check(wanted(**{"name": "a", **options}))
 
 
+class TestHeadersThatNameFiles:
+    """A guest can write a header to its raw disk, to be shown a file of the host's."""
+
+    NAMING = image("base", MIB, format="qcow2", backing=Backing("/etc/shadow", "raw"), length=512)
+
+    @pytest.mark.parametrize("option", ["backing", "clone_from"])
+    def test_they_are_not_believed(self, option: str) -> None:
+        world = replace(FILES, facts={"source": self.NAMING, "backing": self.NAMING})
+        with pytest.raises(RefusedError, match=rf"{option}: the header of /images/base .* reads from /etc/shadow"):
+            world.plan(wanted(**{option: Backing("base")}))
+        for form in ("raw", "qcow2"):
+            made = world.plan(wanted(**{option: Backing("base", form)})).new
+            assert made is not None
+            told = made.backing or made.source
+            assert told is not None
+            assert told.format == form
+
+
 class TestCopies:
     BASE = image("base", 2 * MIB, format="qcow2", length=999)
 
