@@ -128,6 +128,19 @@ options:
             guests have written to.
         type: str
         choices: [raw, qcow2]
+  upload_from:
+    description:
+      - Absolute path of a file or block device on the host. The volume begins with the same bytes; what comes behind
+        them stays. A volume that is made for it is by default as large.
+      - Both are read whole to compare them, and only what differs is written. Only for V(raw) volumes that are not in
+        use.
+    type: str
+  download_to:
+    description:
+      - Absolute path of a file on the host that is to be what the volume is, byte by byte; of qcow2 the image itself.
+        It appears whole, in the place of what was there, and belongs to root with V('0600').
+      - Both are read whole to compare them. Refused while somebody may write to the volume.
+    type: str
   permissions:
     description:
       - Of the file. What is left out is left alone; a file that is made has V('0600'), and belongs to root.
@@ -210,6 +223,21 @@ EXAMPLES = r"""
       path: /var/lib/virt-san/images/debian-13.qcow2
     capacity: 20G
     timeout: 1800
+
+- name: The bytes of a file, which may take long
+  virt.san.storage_volume:
+    pool: guests
+    name: db01-data
+    upload_from: /srv/restore/db01-data.raw
+    timeout: 7200
+  async: 7200
+  poll: 30
+
+- name: A copy in a file of the host
+  virt.san.storage_volume:
+    pool: images
+    name: db01.raw
+    download_to: /srv/backup/db01.raw
 
 - name: Half of what is left
   virt.san.storage_volume:
@@ -302,6 +330,20 @@ volume:
     problem:
       description: Why it cannot be worked with. V(null) if it can.
       type: str
+transfer:
+  description: What O(upload_from) or O(download_to) has carried over, or would have to.
+  returned: with these options
+  type: dict
+  contains:
+    bytes:
+      description: Bytes that the file has then, or that are carried into the volume.
+      type: int
+    checksum:
+      description: Of all of them, V(sha256:) and hexadecimal digits.
+      type: str
+    seconds:
+      description: Seconds that the steps took. V(null) if nothing was to be done.
+      type: float
 steps:
   description: What was done (in check mode, what would be), one line each.
   returned: success
@@ -378,13 +420,15 @@ def main() -> None:
                     "format": {"type": "str", "choices": list(FORMATS)},
                 },
             },
+            "upload_from": {"type": "str"},
+            "download_to": {"type": "str"},
             "permissions": PERMISSIONS,
             "wipe": {"type": "str", "choices": [ZERO, DISCARD]},
             "timeout": {"type": "float", "default": 60.0},
             **LOCK_TIMEOUT,
         },
         supports_check_mode=True,
-        mutually_exclusive=[("backing", "clone_from")],
+        mutually_exclusive=[("backing", "clone_from", "upload_from"), ("upload_from", "download_to")],
     )
     run_change(module, bring_about)
 
@@ -392,7 +436,7 @@ def main() -> None:
 def bring_about(host: Host, options: Mapping[str, Any], check_mode: bool) -> Outcome:
     pool = parsed("pool", parse_pool_name, options["pool"])
     timeout = parsed("timeout", parse_deadline, options["timeout"])
-    keeper = NativeVolumes(host, NativeKeeper(host))
+    keeper = NativeVolumes(host, NativeKeeper(host), timeout)
     report = ensure(host, keeper, pool, wanted_of(options), timeout, check_mode)
     return Outcome(report.changed, report.facts, report.before, report.after, report.warnings)
 
@@ -410,16 +454,24 @@ def wanted_of(options: Mapping[str, Any]) -> WantedVolume:
         backing=None if backing is None else parsed("backing.path", _backing, backing),
         permissions=permissions_of(options["permissions"], "permissions"),
         allow_shrink=options["allow_shrink"],
-        wipe=_wipe(options),
+        wipe=_only_with(options, "absent", "wipe"),
+        upload_from=_file(options, "upload_from"),
+        download_to=_file(options, "download_to"),
         clone_from=None if clone is None else parsed("clone_from.path", _backing, clone),
     )
 
 
-def _wipe(options: Mapping[str, Any]) -> str | None:
-    how: str | None = options["wipe"]
-    if how is not None and options["state"] != "absent":
-        raise InputError("wipe: goes with state absent; it is done before a volume is deleted", option="wipe")
-    return how
+def _only_with(options: Mapping[str, Any], state: str, option: str) -> str | None:
+    """Return an option that goes with one state only. Raises InputError."""
+    value: str | None = options[option]
+    if value is not None and options["state"] != state:
+        raise InputError(f"{option}: goes with state {state}, not with {options['state']}", option=option)
+    return value
+
+
+def _file(options: Mapping[str, Any], option: str) -> str | None:
+    path = _only_with(options, "present", option)
+    return None if path is None else parsed(option, parse_path, path)
 
 
 def _backing(told: Mapping[str, Any]) -> Backing:

@@ -335,6 +335,37 @@ def test_a_copy_that_is_killed_is_made_again(lab: Lab, ansible: Ansible) -> None
 
 
 @pytest.mark.usefixtures("group")
+def test_files_of_the_host(ansible: Ansible) -> None:
+    file, copy = "/var/lib/san-file", "/var/lib/san-copy"
+    wanted: tuple[dict[str, Any], ...] = (
+        {"pool": GROUP, "name": "data", "upload_from": file},
+        {"pool": GROUP, "name": "data", "download_to": copy},
+        {"pool": "disks", "name": "data", "capacity": "20M", "upload_from": copy},
+    )
+    run = play(
+        ansible,
+        shell("file", f"head -c 10M /dev/urandom > {file}"),
+        *stages(*wanted[:2]),
+        shell("compare", f"cmp -n 10485760 {file} {copy}; sha256sum {copy}"),
+        {**volume("upload", **wanted[2]), "async": 120, "poll": 2},
+        volume("upload again", **wanted[2]),
+        shell("used", HOLD.format(f"tail -f /dev/{GROUP}/data")),
+        shell("another", f"head -c 1M /dev/urandom > {file}"),
+        volume("in use", **wanted[0], may_fail=True),
+        shell("free", f"pkill -x tail; sleep 1; rm {file} {copy}"),
+        *(volume(f"{pool} gone", pool=pool, name="data", state="absent") for pool in (GROUP, "disks")),
+        hosts="kvm1",
+    )
+    judge(run, "kvm1", *wanted[:2])
+    told = one(run, "kvm1", "1 run")["transfer"]
+    assert told["bytes"] == 12 * MIB
+    assert told["checksum"] == f"sha256:{one(run, 'kvm1', 'compare')['stdout'].split()[0]}"
+    assert one(run, "kvm1", "upload again")["changed"] is False
+    refused = one(run, "kvm1", "in use")
+    assert (refused["error"], "tail (pid " in refused["msg"]) == ("InUseError", True), refused
+
+
+@pytest.mark.usefixtures("group")
 def test_wiped_before_they_go(ansible: Ansible) -> None:
     """Nothing of what they held is found below: in the space of the volume group, in the blocks of a file."""
     secret = 'python3 -c \'print("TOP-" + "SECRET")\''

@@ -16,7 +16,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lock
 from ansible_collections.virt.san.plugins.module_utils._model.pool_boot import lock_path
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeKind, VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import Transfer, VolumeKind, VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_plan import VolumePlan, plan_volume
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import volume_kind
 
@@ -39,6 +39,7 @@ class _Whole:
     plan: VolumePlan
     volume: Volume | None
     """As it is now."""
+    transfer: Transfer | None = None
 
 
 def ensure(
@@ -51,16 +52,18 @@ def ensure(
     """
     if check_mode:
         planned = _plan(keeper, pool, wanted)
-        return _report(pool, planned, planned.plan.after, planned.volume)
+        return _report(pool, planned, planned.plan.after, planned)
     with host_lock(host, f"volume {wanted.name} of pool {pool}", timeout, lock_path(pool)):
         planned = _plan(keeper, pool, wanted)
         if not planned.plan.steps:
-            return _report(pool, planned, planned.plan.after, planned.volume)
+            return _report(pool, planned, planned.plan.after, planned)
+        began = host.clock.monotonic()
         try:
             carry_out(planned.plan.steps, lambda step: keeper.perform(step, timeout))
         except ApplyError as error:
             error.details["changed"] = bool(error.details["completed"])
             raise
+        seconds = host.clock.monotonic() - began
         left = _plan(keeper, pool, wanted)
     if left.plan.steps:
         raise ApplyError(
@@ -70,13 +73,13 @@ def ensure(
             left=left.plan.describe(),
             changed=True,
         )
-    return _report(pool, planned, left.plan.before, left.volume)
+    return _report(pool, planned, {**left.plan.before, **_carried(planned)}, left, seconds)
 
 
 def _plan(keeper: VolumeKeeper, pool: str, wanted: WantedVolume) -> _Whole:
     """Look, and return what is to be done."""
     sight = keeper.look(pool, wanted)
-    return _Whole(plan_volume(pool, wanted, sight, _kind(sight, wanted)), sight.volume)
+    return _Whole(plan_volume(pool, wanted, sight, _kind(sight, wanted)), sight.volume, sight.transfer)
 
 
 def _kind(sight: VolumeSight, wanted: WantedVolume) -> VolumeKind | None:
@@ -93,11 +96,20 @@ def _kind(sight: VolumeSight, wanted: WantedVolume) -> VolumeKind | None:
     return kind
 
 
-def _report(pool: str, planned: _Whole, after: Mapping[str, Any], last: Volume | None) -> Report:
+def _carried(planned: _Whole) -> dict[str, Any]:
+    """Return what the plan says of files, which shows in no volume."""
+    return {key: value for key, value in planned.plan.after.items() if key != "volume"}
+
+
+def _report(pool: str, planned: _Whole, after: Mapping[str, Any], last: _Whole, seconds: float | None = None) -> Report:
     shown = after["volume"]
-    told = dict.fromkeys(_UNKNOWN) if last is None else last.to_dict()
-    facts = {
+    told = dict.fromkeys(_UNKNOWN) if last.volume is None else last.volume.to_dict()
+    facts: dict[str, Any] = {
         "volume": None if shown is None else {**told, **shown, "pool": pool},
         "steps": planned.plan.describe(),
     }
+    if last.transfer is not None:
+        carried = last.transfer
+        took = round(seconds, 3) if seconds is not None and _carried(planned) else None
+        facts["transfer"] = {"bytes": carried.size, "checksum": carried.checksum, "seconds": took}
     return Report(planned.plan.before != after, facts, planned.plan.before, after, planned.plan.warnings)

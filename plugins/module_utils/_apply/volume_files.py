@@ -133,9 +133,14 @@ def with_source(host: Host, sight: VolumeSight, path: str) -> VolumeSight:
     return replace(sight, source=volume_of(image), source_users=users)
 
 
+def writers_of(host: Host, volume: Volume) -> tuple[str, ...]:
+    """Return who may write to a volume. Raises CommandError."""
+    return with_source(host, VolumeSight(), volume.path).source_users
+
+
 def _is_touched(wanted: WantedVolume, volume: Volume) -> bool:
     """Tell whether it matters who uses the volume."""
-    if wanted.state == "absent":
+    if wanted.state == "absent" or wanted.upload_from is not None:
         return True
     return isinstance(wanted.capacity, int) and rounded_up(wanted.capacity, UNIT) != volume.capacity
 
@@ -145,7 +150,7 @@ def _with_users(
 ) -> VolumeSight:
     sight = replace(sight, users=find_users(host, image))
     shrinks = isinstance(wanted.capacity, int) and wanted.capacity < volume.capacity and wanted.allow_shrink
-    if wanted.state != "absent" and not shrinks:
+    if wanted.state != "absent" and wanted.upload_from is None and not shrinks:
         return sight
     sight = with_dependents(host, sight, volume.path, folders[:1], folders[1:])
     if not shrinks or wanted.state == "absent" or sight.users:

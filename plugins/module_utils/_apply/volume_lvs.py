@@ -141,7 +141,7 @@ def volume_of(group: Group, lv: GroupVolume) -> Volume:
 
 
 def _is_touched(wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> bool:
-    if wanted.state == "absent":
+    if wanted.state == "absent" or wanted.upload_from is not None:
         return True
     return isinstance(wanted.capacity, int) and rounded_up(wanted.capacity, sight.unit) != volume.capacity
 
@@ -154,12 +154,12 @@ def _with_users(
         f"snapshot {one.name}" for one in group.volumes if one.origin == lv.name and not (one.is_thin and lv.is_thin)
     )
     shrinks = isinstance(wanted.capacity, int) and wanted.capacity < lv.size and wanted.allow_shrink
-    if wanted.state != "absent" and not shrinks:
+    if wanted.state != "absent" and wanted.upload_from is None and not shrinks:
         return sight
     path = lv.path or f"/dev/{group.name}/{lv.name}"
     sight = with_dependents(host, sight, path, (), others)
     sight = replace(sight, dependents=(*snapshots, *sight.dependents))
-    if wanted.state == "absent" or sight.users:
+    if not shrinks or wanted.state == "absent" or sight.users:
         return sight
     end, why = _end(host, lv, path)
     return replace(sight, end=end, end_unknown=why)

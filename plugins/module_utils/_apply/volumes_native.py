@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.virt.san.plugins.module_utils._apply import volume_files, volume_lvs
+from ansible_collections.virt.san.plugins.module_utils._apply import volume_files, volume_lvs, volume_transfer
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import writers_of
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_transfer import with_transfer
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
@@ -27,14 +29,17 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
     ResizeVolume,
     WipeVolume,
 )
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_transfer import DownloadVolume, UploadToVolume
 
 
 class NativeVolumes:
     """Works on the volumes of the pools that `pools` keeps."""
 
-    def __init__(self, host: Host, pools: PoolKeeper) -> None:
+    def __init__(self, host: Host, pools: PoolKeeper, timeout: float) -> None:
         self.host = host
         self.pools = pools
+        self.timeout = timeout
+        """Seconds for reading a file that is to be carried over."""
 
     def look(self, pool: str, wanted: WantedVolume) -> VolumeSight:
         known = self.pools.look(pool)
@@ -47,7 +52,10 @@ class NativeVolumes:
         live = running_definition(known, seen, kind)
         if live is None:
             return VolumeSight(pool=known.latest)
-        return self._look_into(known, VolumeSight(pool=live, running=True, noted=seen.noted), seen, wanted)
+        sight = self._look_into(known, VolumeSight(pool=live, running=True, noted=seen.noted), seen, wanted)
+        if wanted.upload_from is None and wanted.download_to is None:
+            return sight
+        return with_transfer(self.host, sight, wanted, lambda volume: writers_of(self.host, volume), self.timeout)
 
     def _look_into(self, known: Known, sight: VolumeSight, seen: Seen, wanted: WantedVolume) -> VolumeSight:
         others = tuple(
@@ -66,6 +74,8 @@ class NativeVolumes:
         if isinstance(step, (CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume)):
             room = volume_lvs if step.pool.type == "logical" else volume_files
             room.perform(self.host, step, timeout)
+        elif isinstance(step, (UploadToVolume, DownloadVolume)):
+            volume_transfer.perform(self.host, step, timeout)
         elif not self.pools.perform(step):
             raise SanError(f"{step.describe()}: nobody knows how")
 

@@ -64,11 +64,12 @@ def copy_parts(reader: int, writer: int, sparse: bool) -> None:
             if not data:
                 raise OSError(5, "what is copied has become shorter")
             if not sparse or data.strip(b"\0"):
-                _write(writer, data, at)
+                write_all(writer, data, at)
             at += len(data)
 
 
-def _write(writer: int, data: bytes, at: int) -> None:
+def write_all(writer: int, data: bytes, at: int) -> None:
+    """Write until all is written. Raises OSError."""
     view = memoryview(data)
     while view:
         done = os.pwrite(writer, view, at)

@@ -77,6 +77,10 @@ class WantedVolume:
     """ZERO or DISCARD, before it is deleted."""
     clone_from: Backing | None = None
     """What a new volume begins as a copy of; its path as that of `backing`."""
+    upload_from: str | None = None
+    """A file with which it begins, byte by byte."""
+    download_to: str | None = None
+    """A file that is to be as the volume."""
 
 
 @dataclass(frozen=True)

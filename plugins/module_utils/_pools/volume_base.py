@@ -18,6 +18,21 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import NewV
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """A file of the host's beside a volume."""
+
+    size: int = 0
+    """Bytes of what is to be carried over."""
+    checksum: str | None = None
+    """Of the same."""
+    same: bool = False
+    """There is nothing to carry over."""
+    users: tuple[str, ...] = ()
+    """Who may write to it meanwhile."""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class VolumeSight:
     """What was found of a pool, and of the one volume that a task names."""
 
@@ -54,6 +69,8 @@ class VolumeSight:
     """How far its content reaches, in bytes. None: nobody knows."""
     end_unknown: str = ""
     """Why nobody knows."""
+    transfer: Transfer | None = None
+    """Of the file that the task names; None: it is not there, or there is no volume."""
     hindrance: str = ""
     """Why nothing in the pool can be changed now."""
     silent: Mapping[str, str] = field(default_factory=dict)

@@ -33,6 +33,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
     ResizeVolume,
     WipeVolume,
 )
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_transfer import download, upload, with_capacity
 
 GONE: Mapping[str, Any] = {"volume": None}
 
@@ -71,7 +72,13 @@ def plan_volume(pool_name: str, wanted: WantedVolume, sight: VolumeSight, kind: 
             "by hand",
             pool=pool.name,
         )
-    plan = _plan(pool, wanted, sight, kind)
+    plan = _plan(pool, with_capacity(wanted, sight), sight, kind)
+    if wanted.upload_from is not None:
+        if sight.volume is not None and sight.transfer is not None and not sight.transfer.same:
+            _refuse_in_use(sight, sight.volume, f"writing to volume {wanted.name} in pool {pool.name}")
+        plan = upload(pool, kind.path(pool, wanted.name), wanted, sight, plan)
+    elif wanted.download_to is not None:
+        plan = download(pool, wanted, sight, plan)
     if plan.steps and sight.hindrance:
         raise RefusedError(f"{plan.steps[0].describe()}: refused, {sight.hindrance}", pool=pool.name)
     return plan

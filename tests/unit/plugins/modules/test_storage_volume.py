@@ -35,6 +35,8 @@ DEFAULTS: dict[str, Any] = {
     "permissions": None,
     "wipe": None,
     "clone_from": None,
+    "upload_from": None,
+    "download_to": None,
     "timeout": 10.0,
 }
 
@@ -80,6 +82,8 @@ def test_a_share() -> None:
         ({"permissions": {"mode": "640", "owner": None, "group": None}}, "permissions.mode: '640'"),
         ({"permissions": {"mode": None, "owner": "no-such-user", "group": None}}, "permissions.owner: this host has"),
         ({"wipe": "zero", "capacity": "1M"}, "wipe: goes with state absent"),
+        ({"upload_from": "a"}, "upload_from: 'a' is not an absolute path"),
+        ({"download_to": "/a", "state": "absent"}, "download_to: goes with state present"),
         ({"timeout": 0.0}, "timeout: 0 seconds"),
     ],
 )

@@ -31,7 +31,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     NotFoundError,
     RefusedError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import image_files, images
+from ansible_collections.virt.san.plugins.module_utils._host import image_files, images, transferring
 from ansible_collections.virt.san.plugins.module_utils._host.host import run_command
 from ansible_collections.virt.san.plugins.module_utils._model.block import Use
 from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDevice
@@ -61,7 +61,7 @@ def start(machine: VolumeMachine, state: str = "active", **more: Any) -> None:
 def run(
     machine: VolumeMachine, name: str = "a", check_mode: bool = False, pool: str = "images", **more: Any
 ) -> volume.Report:
-    keeper = NativeVolumes(machine, NativeKeeper(machine))
+    keeper = NativeVolumes(machine, NativeKeeper(machine), 10)
     return volume.ensure(machine, keeper, pool, WantedVolume(name, **more), 10, check_mode)
 
 
@@ -307,6 +307,64 @@ class TestCopies:
         (machine.top / "dev/base").write_bytes(b"x" * MIB)
         run(machine, clone_from=Backing("/dev/base"))
         assert (machine.top / "images/a").read_bytes() == b"x" * MIB
+
+
+class TestFilesOfTheHost:
+    DATA = b"content".ljust(100_000, b"\0")
+
+    @pytest.fixture(autouse=True)
+    def file(self, machine: VolumeMachine) -> Path:
+        (machine.top / "f").write_bytes(self.DATA)
+        return machine.top / "f"
+
+    def test_written_to_a_volume(self, machine: VolumeMachine, file: Path) -> None:
+        planned = run(machine, check_mode=True, upload_from="/f")
+        done = run(machine, upload_from="/f")
+        assert planned.facts["steps"] == done.facts["steps"]
+        assert (planned.before, set(planned.after)) == (done.before, set(done.after))
+        assert (machine.top / "images/a").read_bytes() == self.DATA.ljust(100_352, b"\0")
+        told = done.facts["transfer"]
+        assert told["bytes"] == 100_000
+        assert told["checksum"].startswith("sha256:")
+        assert told["seconds"] > 0
+        again = run(machine, upload_from="/f")
+        assert (again.changed, again.facts["transfer"]["seconds"]) == (False, None)
+        file.write_bytes(b"other")
+        assert run(machine, upload_from="/f").facts["steps"] == ["write /f to volume a in pool images"]
+        machine.put_process(77, "tail", "/images/a")
+        assert not run(machine, upload_from="/f").changed
+        file.write_bytes(b"third")
+        with pytest.raises(InUseError, match=r"in use by tail \(pid 77\)"):
+            run(machine, upload_from="/f")
+
+    def test_written_from_a_volume(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        run(machine, upload_from="/f")
+        done = run(machine, download_to="/copy")
+        assert done.facts["steps"] == ["write volume a in pool images to /copy"]
+        assert (machine.top / "copy").read_bytes() == self.DATA.ljust(100_352, b"\0")
+        assert done.facts["transfer"]["bytes"] == 100_352
+        assert not run(machine, download_to="/copy").changed
+        (machine.top / "copy").write_bytes(b"")
+        monkeypatch.setattr(images, "is_locked", lambda _host, _path, writing: writing)
+        with pytest.raises(InUseError, match="may write to it"):
+            run(machine, download_to="/copy")
+
+    def test_what_is_no_file(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        run(machine, capacity=MIB)
+        for option, why in (("upload_from", "/images is no file"), ("download_to", "/images is no file")):
+            with pytest.raises(RefusedError, match=why):
+                run(machine, **{option: "/images"})
+        with pytest.raises(NotFoundError, match="there is no file /none"):
+            run(machine, upload_from="/none")
+        with pytest.raises(NotFoundError, match="there is no volume b"):
+            run(machine, "b", download_to="/f", capacity=MIB)
+
+        def fail(*_args: object) -> None:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(transferring, "compare", fail)
+        with pytest.raises(CommandError, match="reading /f: Input/output error"):
+            run(machine, upload_from="/f")
 
 
 class TestShrinking:

@@ -55,7 +55,7 @@ def start(machine: LvmMachine, one: PoolDefinition) -> None:
 def run(
     machine: LvmMachine, name: str = "a", check_mode: bool = False, in_pool: str = NAME, **more: Any
 ) -> volume.Report:
-    keeper = NativeVolumes(machine, NativeKeeper(machine))
+    keeper = NativeVolumes(machine, NativeKeeper(machine), 10)
     return volume.ensure(machine, keeper, in_pool, WantedVolume(name, **more), 10, check_mode)
 
 
@@ -366,6 +366,21 @@ class TestCopies:
         assert self.device(machine, "a").startswith(b"content")
         machine.change("a", tags=("virt.san.unfinished",))
         assert run(machine, state="absent").changed
+
+
+def test_files_of_the_host(machine: LvmMachine) -> None:
+    (machine.top / "f").write_bytes(b"content".ljust(4096, b"\0"))
+    assert run(machine, upload_from="/f").facts["steps"][1] == f"write /f to volume a in pool {NAME}"
+    device = machine.top / f"dev/{NAME}/a"
+    assert device.read_bytes().startswith(b"content\0")
+    assert not run(machine, upload_from="/f").changed
+    (machine.top / "f").write_bytes(b"other")
+    machine.change("a", opened=True)
+    with pytest.raises(InUseError, match="in use by"):
+        run(machine, upload_from="/f")
+    machine.change("a", opened=False)
+    assert run(machine, download_to="/copy").facts["transfer"]["bytes"] == EXTENT
+    assert (machine.top / "copy").read_bytes() == device.read_bytes()
 
 
 def test_no_permissions(machine: LvmMachine) -> None:

@@ -22,7 +22,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
 )
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Share, Source, WantedVolume
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import Transfer, VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_plan import plan_volume
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import KINDS, volume_kind
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import ResizeVolume
@@ -335,6 +335,60 @@ class TestCopies:
         ]
         with pytest.raises(InUseError, match="clearing up what a killed run has left"):
             replace(there, users={"a": ("dd (pid 7)",)}).plan(wanted(capacity=EXTENT))
+
+
+class TestFilesOfTheHost:
+    def test_written_to_a_volume(self) -> None:
+        asked = wanted(upload_from="/f")
+        file = Transfer(3 * MIB, "sha256:7")
+        plan = replace(LVS, facts={"transfer": file}).plan(asked)
+        assert plan.describe() == [
+            "create volume a in pool guests: 4M, raw",
+            "write /f to volume a in pool guests",
+        ]
+        there = replace(FILES, volumes={"a": image("a", 4 * MIB)}, facts={"transfer": file})
+        plan = there.plan(asked)
+        assert (plan.describe(), plan.changed) == (["write /f to volume a in pool images"], True)
+        assert (plan.before["content"], plan.after["content"]) == ("not as /f", "as /f")
+        same = replace(there, facts={"transfer": replace(file, same=True)}, users={"a": ("loop0",)})
+        assert (same.plan(asked).steps, same.plan(asked).changed) == ((), False)
+        with pytest.raises(InUseError, match="writing to volume a in pool images is refused, in use by loop0"):
+            replace(there, users={"a": ("loop0",)}).plan(asked)
+
+    @pytest.mark.parametrize(
+        ("facts", "why"),
+        [
+            ({}, "there is no file /f"),
+            ({"transfer": Transfer(problem="is no file")}, "/f is no file"),
+            ({"transfer": Transfer(5 * MIB)}, "/f has 5M, more than the 4M of volume a"),
+        ],
+    )
+    def test_what_cannot_be_written(self, facts: dict[str, Any], why: str) -> None:
+        world = replace(FILES, volumes={"a": image("a", 4 * MIB)}, facts=facts)
+        with pytest.raises(SanError, match=f"upload_from: {why}"):
+            world.plan(wanted(upload_from="/f"))
+
+    def test_only_to_raw_ones_that_are_active(self) -> None:
+        file = {"transfer": Transfer(MIB)}
+        with pytest.raises(RefusedError, match="volume a is qcow2, and bytes are for raw ones"):
+            replace(FILES, volumes={"a": image("a", format="qcow2")}, facts=file).plan(wanted(upload_from="/f"))
+        with pytest.raises(RefusedError, match="is not active"):
+            replace(LVS, volumes={"a": lv("a", active=False)}, facts=file).plan(wanted(upload_from="/f"))
+
+    def test_written_from_a_volume(self) -> None:
+        asked = wanted(download_to="/f")
+        there = replace(FILES, volumes={"a": image("a")}, facts={"transfer": Transfer(MIB, "sha256:7")})
+        plan = there.plan(asked)
+        assert (plan.describe(), plan.changed) == (["write volume a in pool images to /f"], True)
+        assert plan.after["file"] == "/f: as the volume"
+        assert not replace(there, facts={"transfer": Transfer(MIB, same=True)}).plan(asked).changed
+        for facts, why in (
+            ({"transfer": None}, "there is no volume a"),
+            ({"transfer": Transfer(problem="is no file")}, "/f is no file"),
+            ({"transfer": Transfer(users=("guest vm1 (pid 7)",))}, "may write to it"),
+        ):
+            with pytest.raises(SanError, match=why):
+                replace(there, facts=facts).plan(asked)
 
 
 class TestTakingAway:
