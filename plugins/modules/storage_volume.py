@@ -11,8 +11,8 @@ module: storage_volume
 short_description: Make, copy, grow and remove volumes of storage pools
 version_added: 0.1.0
 description:
-  - Keeps volumes in the pools of M(virt.san.storage_pool) - the disks of guests. In pools that are folders (types
-    V(dir) and V(netfs)) they are files, in those of type V(logical) logical volumes.
+  - Keeps volumes in the pools of M(virt.san.storage_pool) - the disks of guests. In pools that are folders, such as
+    those of type V(dir), they are files; in those of type V(logical), logical volumes.
   - A volume appears whole, or not at all, and never in the place of something else. A run that is killed leaves nothing
     that hinders the next one.
   - A volume that is in use - open by a guest or any other process, mounted, swapped to, under a loop device, or read by

@@ -70,7 +70,7 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
     lv = next((one for one in group.volumes if one.name == wanted.name), None)
     sight = replace(
         sight,
-        others=tuple(one.name for one in group.volumes if one is not lv),
+        others=tuple(one.name for one in group.volumes if one is not lv and one.active),
         free=group.free,
         unit=group.extent,
         thin_pools=tuple(one.name for one in group.volumes if one.is_thin_pool),
@@ -132,12 +132,18 @@ def volume_of(group: Group, lv: GroupVolume) -> Volume:
         format="raw",
         capacity=lv.size,
         allocation=lv.allocation,
-        backing=Backing(f"/dev/{group.name}/{lv.origin}", "raw") if lv.origin else None,
+        backing=Backing(f"/dev/{group.name}/{lv.origin}", "raw") if _reads_from(group, lv) else None,
         thin_pool=lv.pool or None,
         kind=lv.layout,
         active=lv.active,
         problem="a run that was killed has not finished making it" if UNFINISHED in lv.tags else None,
     )
+
+
+def _reads_from(group: Group, lv: GroupVolume) -> bool:
+    """Tell whether a volume needs what it is a snapshot of: a thin one of a thin one stands alone."""
+    thin = {one.name for one in group.volumes if one.is_thin}
+    return bool(lv.origin) and not (lv.is_thin and lv.origin in thin)
 
 
 def _is_touched(wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> bool:
@@ -151,7 +157,7 @@ def _with_users(
 ) -> VolumeSight:
     sight = replace(sight, users=_users(host, lv))
     snapshots = tuple(
-        f"snapshot {one.name}" for one in group.volumes if one.origin == lv.name and not (one.is_thin and lv.is_thin)
+        f"snapshot {one.name}" for one in group.volumes if one.origin == lv.name and _reads_from(group, one)
     )
     shrinks = isinstance(wanted.capacity, int) and wanted.capacity < lv.size and wanted.allow_shrink
     if wanted.state != "absent" and wanted.upload_from is None and not shrinks:

@@ -45,7 +45,7 @@ class VolumeSight:
     taken_by: str | None = None
     """The name belongs to something that is no volume: "a folder"."""
     others: tuple[str, ...] = ()
-    """Names of the pool's other volumes, where they were looked at."""
+    """Of a pool that runs as long as one of its volumes is active: the other ones that are."""
     free: int | None = None
     """Bytes that volumes may still take; None: not known."""
     unit: int = 512

@@ -216,7 +216,7 @@ def _absent(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight) -> V
             path=volume.path,
         )
     wipe: tuple[Step, ...] = () if wanted.wipe is None else (WipeVolume(pool, volume, wanted.wipe),)
-    # A volume group without volumes shows nothing that could run: then a note is all there is to go by.
+    # A volume group without active volumes shows nothing that could run: then a note is all there is to go by.
     last = pool.type == "logical" and not sight.others and not sight.noted
     note: tuple[Step, ...] = (NoteStarted(pool),) if last else ()
     steps = (*note, *wipe, DeleteVolume(pool, volume))

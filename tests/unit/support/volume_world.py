@@ -63,7 +63,7 @@ class VolumeWorld:
             "running": True,
             "noted": self.noted,
             "volume": volume,
-            "others": tuple(one for one in self.volumes if one != name),
+            "others": tuple(one for one, other in self.volumes.items() if one != name and other.active),
             "free": self.free,
             "unit": EXTENT if logical else UNIT,
             "users": self.users.get(name, ()),

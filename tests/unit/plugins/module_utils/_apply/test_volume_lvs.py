@@ -151,6 +151,7 @@ def test_thin_snapshots_stand_alone(machine: LvmMachine) -> None:
     machine.put("t", layout="thin,pool")
     machine.put("a", layout="thin,sparse", pool="t")
     machine.put("s", layout="thin,sparse", pool="t", origin="a")
+    assert run(machine, "s").facts["volume"]["backing"] is None
     assert run(machine, state="absent").changed
 
 

@@ -233,6 +233,8 @@ class TestLogicalVolumes:
         ]
         two = replace(world, volumes={"a": lv("a"), "b": lv("b")})
         assert len(two.plan(wanted(state="absent")).steps) == 1
+        idle = replace(world, volumes={"a": lv("a"), "b": lv("b", active=False)})
+        assert len(idle.plan(wanted(state="absent")).steps) == 2
 
     @pytest.mark.parametrize(
         ("options", "says"),
