@@ -73,12 +73,15 @@ def publish(host: Host, made: str, path: str) -> None:
 
 
 def set_permissions(host: Host, path: str, mode: int | None, owner: int | None, group: int | None) -> None:
-    """Set what is given. Raises OSError."""
-    place = host.path(path)
-    if owner is not None or group is not None:
-        os.chown(place, -1 if owner is None else owner, -1 if group is None else group, follow_symlinks=False)
-    if mode is not None:
-        os.chmod(place, mode)
+    """Set what is given, and on a file only, not on what a link leads to. Raises OSError."""
+    fd = os.open(host.path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if owner is not None or group is not None:
+            os.fchown(fd, -1 if owner is None else owner, -1 if group is None else group)
+        if mode is not None:
+            os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
 
 
 def resize_raw(host: Host, path: str, capacity: int, full: bool) -> None:

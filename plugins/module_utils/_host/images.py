@@ -140,7 +140,7 @@ def _read(host: Host, folder: str, name: str, follow: bool = False) -> Image | N
             return None
         raise
     if stat.S_ISBLK(found.st_mode) and follow:
-        return _read_file(place, Image(name, path, "device", mode=stat.S_IMODE(found.st_mode)))
+        return _read_file(place, Image(name, path, "device", mode=stat.S_IMODE(found.st_mode)), follow)
     if not stat.S_ISREG(found.st_mode):
         kinds = {stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
         return Image(name, path, kinds.get(stat.S_IFMT(found.st_mode), "device"))
@@ -156,16 +156,16 @@ def _read(host: Host, folder: str, name: str, follow: bool = False) -> Image | N
         inode=found.st_ino,
     )
     try:
-        return _read_file(place, known)
+        return _read_file(place, known, follow)
     except OSError as error:
         if error.errno in GONE:
             return None
         return known._replace(problem=f"it cannot be read: {os.strerror(error.errno or errno.EIO)}")
 
 
-def _read_file(place: str, known: Image) -> Image:
-    # Whoever swaps it for a pipe meanwhile does not make anybody wait.
-    fd = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+def _read_file(place: str, known: Image, follow: bool) -> Image:
+    # Whoever swaps it for a pipe meanwhile does not make anybody wait, nor does a link lead anywhere.
+    fd = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
     try:
         data = os.pread(fd, FIRST, 0)
         size = os.lseek(fd, 0, os.SEEK_END)
