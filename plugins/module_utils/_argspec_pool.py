@@ -24,6 +24,15 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Target,
 )
 
+PERMISSIONS: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "mode": {"type": "str"},
+        "owner": {"type": "str"},
+        "group": {"type": "str"},
+    },
+}
+
 POOL: dict[str, Any] = {
     "name": {"type": "str"},
     "type": {"type": "str", "choices": ["dir", "disk", "fs", "logical", "netfs"]},
@@ -44,14 +53,7 @@ POOL: dict[str, Any] = {
         "type": "dict",
         "options": {
             "path": {"type": "str"},
-            "permissions": {
-                "type": "dict",
-                "options": {
-                    "mode": {"type": "str"},
-                    "owner": {"type": "str"},
-                    "group": {"type": "str"},
-                },
-            },
+            "permissions": PERMISSIONS,
         },
     },
     "xml": {"type": "str"},
@@ -100,13 +102,17 @@ def _target(told: Mapping[str, Any] | None) -> Target:
     if told is None:
         return Target()
     path = _given("target.path", model.parse_path, told["path"])
-    given = told["permissions"] or {}
-    permissions = Permissions(
-        mode=_given("target.permissions.mode", model.parse_mode, given.get("mode")),
-        owner=_given("target.permissions.owner", _user, given.get("owner")),
-        group=_given("target.permissions.group", _group, given.get("group")),
+    return Target(path, permissions_of(told["permissions"], "target.permissions"))
+
+
+def permissions_of(told: Mapping[str, Any] | None, option: str) -> Permissions:
+    """Return the permissions that an option of this name asks for. Raises InputError."""
+    given = told or {}
+    return Permissions(
+        mode=_given(f"{option}.mode", model.parse_mode, given.get("mode")),
+        owner=_given(f"{option}.owner", _user, given.get("owner")),
+        group=_given(f"{option}.group", _group, given.get("group")),
     )
-    return Target(path, permissions)
 
 
 def _user(name: str) -> int:

@@ -238,6 +238,7 @@ notes:
   - A process that hangs in the kernel because a server does not answer is left behind, detached; C(ps) shows it as
     C(san-p-...).
 seealso:
+  - module: virt.san.storage_volume
   - module: virt.san.npiv_vport
   - module: virt.san.multipath_devices
   - module: virt.san.scsi_device

@@ -46,6 +46,9 @@ class NativeKeeper:
         self.host = host
         self._program = program
 
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted({*defined(self.host), *defined(self.host, files.STARTED)}))
+
     def look(self, name: str) -> Known:
         pool, spoilt = self._read(files.definition_path(name), name)
         started, lost = self._read(files.started_path(name), name)

@@ -29,7 +29,7 @@ _COLUMNS = {
     "pvs": "pv_uuid,pv_name,pv_size,dev_size,pv_used,pe_start,pv_missing,pv_duplicate,vg_uuid",
     "vgs": "vg_uuid,vg_name,vg_size,vg_free,vg_extent_size,vg_systemid,vg_lock_type,vg_tags,vg_exported",
     "lvs": "lv_uuid,lv_name,vg_uuid,lv_path,lv_size,lv_active,lv_device_open,lv_layout,pool_lv,origin,"
-    "lv_kernel_major,lv_kernel_minor",
+    "data_percent,lv_tags,lv_kernel_major,lv_kernel_minor",
 }
 _ROWS = {"pvs": "pv", "vgs": "vg", "lvs": "lv"}
 _REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix", "--foreign", "--shared")
@@ -43,8 +43,8 @@ class _Machine(NamedTuple):
     uses: Mapping[str, tuple[Use, ...]]
 
 
-def read_groups(host: Host, units: Iterable[LogicalUnit]) -> GroupSight:
-    """Return all groups, with the identity of those of `units` that they are on.
+def read_groups(host: Host, units: Iterable[LogicalUnit], uses: bool = True) -> GroupSight:
+    """Return all groups, with the identity of those of `units` that they are on; without `uses`, not who uses volumes.
 
     Raises UnavailableError where LVM is not installed or would hang on a map without paths, CommandError.
     """
@@ -53,7 +53,7 @@ def read_groups(host: Host, units: Iterable[LogicalUnit]) -> GroupSight:
     setting = lvm_conf.parse_block(lvm_conf.read_conf(host) or "")
     by_filter = setting is not None and setting.method == FILTER
     rows = {tool: _ask(host, tool, all_devices(by_filter)) for tool in _COLUMNS}
-    active = [name for name in (_kernel(host, row) for row in rows["lvs"]) if name]
+    active = [name for name in (_kernel(host, row) for row in rows["lvs"]) if name] if uses else []
     machine = _Machine(
         host,
         {name: unit.wwid for unit in luns for name in unit.kernel_names},
@@ -143,6 +143,9 @@ def _volume(machine: _Machine, row: Mapping[str, Any]) -> GroupVolume:
         layout=row.get("lv_layout") or "",
         pool=row.get("pool_lv") or "",
         origin=row.get("origin") or "",
+        tags=tuple(tag for tag in (row.get("lv_tags") or "").split(",") if tag),
+        percent=_percent(row.get("data_percent")),
+        kernel=_kernel(machine.host, row),
     )
 
 
@@ -152,6 +155,13 @@ def _kernel(host: Host, row: Mapping[str, Any]) -> str:
     if not (major.isdigit() and minor.isdigit()):
         return ""
     return (host.link(f"/sys/dev/block/{major}:{minor}") or "").rpartition("/")[2]
+
+
+def _percent(text: Any) -> float | None:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
 
 
 def _bytes(text: Any) -> int:

@@ -208,6 +208,11 @@ def _signatures(host: Host, path: str, deadline: float) -> tuple[Signature, ...]
     return parse_signatures(host.run([*WIPEFS, path], deadline).stdout, path)
 
 
+def read_signatures(host: Host, path: str, deadline: float) -> tuple[Signature, ...]:
+    """Return what wipefs finds in a file, or on a device as it is cached. Raises CommandError."""
+    return _signatures(host, path, deadline)
+
+
 def parse_signatures(text: str, path: str) -> tuple[Signature, ...]:
     """Return what wipefs lists. Raises CommandError where that makes no sense; no text at all is no signature."""
     if not text.strip():

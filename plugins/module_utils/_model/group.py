@@ -121,6 +121,24 @@ class GroupVolume:
     """Of a thin volume: its pool."""
     origin: str = ""
     """Of a snapshot: what of."""
+    percent: float | None = None
+    """Of a thin volume, a thin pool and a snapshot: how much of it is allocated."""
+    kernel: str = ""
+    """Kernel name; empty for one that is not active."""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def is_thin(self) -> bool:
+        return bool(self.pool)
+
+    @property
+    def is_thin_pool(self) -> bool:
+        return "thin" in self.layout and "pool" in self.layout.split(",")
+
+    @property
+    def allocation(self) -> int:
+        """Return the bytes that it takes."""
+        return self.size if self.percent is None else int(self.size * self.percent / 100)
 
     @property
     def held(self) -> bool:

@@ -119,7 +119,7 @@ def plan_pool(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, new_uuid
     pool = definition(known, wanted, new_uuid)
     if pool is None:
         return plan_nothing(known)
-    live = _live(known, pool, seen, kind)
+    live = running_definition(known, seen, kind, pool)
     if wanted.state == "absent":
         return _absent(known, wanted, seen, kind, live)
     _refuse_shared(known, pool)
@@ -137,8 +137,10 @@ def plan_nothing(known: Known) -> PoolPlan:
     return PoolPlan((Undefine(known.name),), before, {"pool": None}, (warning,))
 
 
-def _live(known: Known, pool: PoolDefinition, seen: Seen, kind: PoolType) -> PoolDefinition | None:
-    """Return the definition by which the pool runs; None if it does not."""
+def running_definition(
+    known: Known, seen: Seen, kind: PoolType, pool: PoolDefinition | None = None
+) -> PoolDefinition | None:
+    """Return the definition by which a pool runs, `pool` being one that it may be given; None if it does not run."""
     for one in (known.started, known.pool, pool):
         if one is not None and kind.is_running(one, seen):
             return one

@@ -64,6 +64,7 @@ LV = {
     "lv_layout": "linear",
     "pool_lv": "",
     "origin": "",
+    "data_percent": "",
     "lv_kernel_major": "253",
     "lv_kernel_minor": "7",
 }
@@ -156,7 +157,18 @@ def test_an_active_volume(machine) -> None:
     lies.mkdir(parents=True)
     (lies / "253:7").symlink_to("../../devices/virtual/block/dm-7")
     (volume,) = read_groups(host, []).groups[0].volumes
-    assert (volume.active, volume.opened, volume.held) == (True, True, True)
+    assert (volume.active, volume.opened, volume.held, volume.kernel) == (True, True, True, "dm-7")
+    (again,) = read_groups(host, [], uses=False).groups[0].volumes
+    assert again == volume
+
+
+def test_what_volumes_take(machine) -> None:
+    thin = {**IDLE, "lv_layout": "thin,sparse", "pool_lv": "pool", "data_percent": "25.00"}
+    pool = {**IDLE, "lv_name": "pool", "lv_layout": "thin,pool", "data_percent": "12.50"}
+    host, _lvm = machine(lvs=(IDLE, thin, pool))
+    volumes = read_groups(host, []).groups[0].volumes
+    assert [one.allocation for one in volumes] == [8 * MIB, 2 * MIB, MIB]
+    assert [(one.is_thin, one.is_thin_pool) for one in volumes] == [(False, False), (True, False), (False, True)]
 
 
 def test_something_wrong_with_some_group_is_no_failure(machine) -> None:
