@@ -105,10 +105,10 @@ class Run:
 class Ansible:
     """Runs `ansible` and `ansible-playbook` on the lab's inventory."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, deadline: float) -> None:
         self.folder = folder
         self.runs = 0
-        self.deadline = 0.0
+        self.deadline = deadline
         """Seconds for one run."""
 
     def start(self, *argv: str) -> Callable[[], Run]:
@@ -180,15 +180,18 @@ def lab(running_lab: Lab) -> Lab:
     return running_lab
 
 
+SPARE = 30
+"""Seconds by which a run of Ansible ends before its test counts as hung, so that what it printed is told."""
+
+
 @pytest.fixture(autouse=True)
 def deadline(request: pytest.FixtureRequest, ansible: Ansible) -> None:
-    """Let a run of Ansible end before its test counts as hung, so that what it printed is told."""
+    """Give runs of Ansible the time that their test has. What a module prepares before its first test has the usual."""
     marker = request.node.get_closest_marker("timeout")
-    seconds = float(marker.args[0] if marker else request.config.getini("timeout"))
-    ansible.deadline = seconds - 30
+    ansible.deadline = float(marker.args[0] if marker else request.config.getini("timeout")) - SPARE
 
 
 @pytest.fixture(scope="session")
-def ansible(tmp_path_factory: pytest.TempPathFactory) -> Ansible:
+def ansible(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Ansible:
     """Return a way to run Ansible on the lab."""
-    return Ansible(tmp_path_factory.mktemp("ansible"))
+    return Ansible(tmp_path_factory.mktemp("ansible"), float(request.config.getini("timeout")) - SPARE)
