@@ -46,7 +46,7 @@ def exported(lab: Lab) -> Iterator[None]:
         lab.ssh(host, f"rm -rf {PLACE}")
 
 
-@pytest.mark.parametrize("kind", POOLS)
+@pytest.mark.parametrize("kind", [pytest.param("dir", marks=pytest.mark.full), "netfs"])
 def test_every_state(lab: Lab, ansible: Ansible, kind: str) -> None:
     """What check mode and its diff say is what is done, and the second time there is nothing to do."""
     wanted = POOLS[kind]
@@ -88,6 +88,7 @@ def test_every_state(lab: Lab, ansible: Ansible, kind: str) -> None:
         assert lab.ssh(host, f"{OURS}; true") == ""
 
 
+@pytest.mark.full
 def test_libvirt_takes_the_file_and_we_take_what_it_prints(lab: Lab, ansible: Ansible) -> None:
     """The pools that libvirt prints run, so that it says more than was defined: sizes, and what it found there."""
     both = "for pool in isos images; do virsh pool-{} $pool || exit 1; done"
@@ -121,6 +122,7 @@ def test_libvirt_takes_the_file_and_we_take_what_it_prints(lab: Lab, ansible: An
     assert lab.ssh("array", "cat /srv/nfs/hello") == "from the array", "the files of the server's stay"
 
 
+@pytest.mark.full
 def test_in_use_it_stays(lab: Lab, ansible: Ansible) -> None:
     place = ISOS["target"]["path"]
     run = play(
