@@ -288,7 +288,7 @@ class TestCopies:
             run(machine, clone_from=Backing("other"))
 
     def test_of_a_device(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
-        found = images.Image("base", "/dev/base", "device", "raw", MIB, length=MIB)
+        found = images.Image("base", "/dev/base", "device", "qcow2", 77, backing="/etc/shadow", length=MIB)
         monkeypatch.setattr(images, "read_at", lambda *_args: found)
         with pytest.raises(InUseError, match="the kernel does not know it"):
             run(machine, clone_from=Backing("/dev/base"))
