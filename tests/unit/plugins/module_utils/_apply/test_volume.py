@@ -41,8 +41,6 @@ from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
 from ansible_collections.virt.san.tests.unit.support.volume_machine import VolumeMachine, qcow2
 
-pytest.importorskip("lxml")
-
 MIB = 2**20
 
 
