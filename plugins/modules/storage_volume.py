@@ -124,8 +124,8 @@ options:
         required: true
       format:
         description:
-          - Its format. By default what its header says, unless that names a further file; give V(raw) for a disk that
-            guests have written to.
+          - Its format. A device is V(raw) by default, a file what its header says, unless that names a further file;
+            give V(raw) for a disk that guests have written to.
         type: str
         choices: [raw, qcow2]
   upload_from:

@@ -70,7 +70,7 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
     if image is None:
         if wanted.clone_from is None or sight.pool is None:
             return sight
-        return with_source(host, sight, backing_path(sight.pool, wanted.clone_from))
+        return with_source(host, sight, backing_path(sight.pool, wanted.clone_from), wanted.clone_from.format)
     if image.kind != "file":
         return replace(sight, taken_by=TAKEN[image.kind])
     volume = volume_of(image)
@@ -121,21 +121,24 @@ def _backing(host: Host, sight: VolumeSight, wanted: WantedVolume) -> Volume | N
     return volume_of(image) if image is not None and image.format else None
 
 
-def with_source(host: Host, sight: VolumeSight, path: str) -> VolumeSight:
+def with_source(host: Host, sight: VolumeSight, path: str, form: str | None) -> VolumeSight:
     """Return what is seen, with the file or device at a path that is to be cloned, and who may write to it.
 
-    Raises CommandError where that cannot be looked at.
+    A device is raw unless `form` says otherwise: what looks like a header there was likely written by a guest.
+    Raises CommandError where it cannot be looked at.
     """
     image = _look_at(host, path, lambda there: images.read_at(there, path))
     if image is None or not image.format:
         return sight
+    if image.kind == "device" and form is None:
+        image = image._replace(format="raw", capacity=image.length, backing=None, problem=None)
     users = find_users(host, image, writing=True) if image.kind == "file" else device_users(host, path)
     return replace(sight, source=volume_of(image), source_users=users)
 
 
 def writers_of(host: Host, volume: Volume) -> tuple[str, ...]:
     """Return who may write to a volume. Raises CommandError."""
-    return with_source(host, VolumeSight(), volume.path).source_users
+    return with_source(host, VolumeSight(), volume.path, volume.format).source_users
 
 
 def _is_touched(wanted: WantedVolume, volume: Volume) -> bool:

@@ -104,7 +104,7 @@ def _with_source(host: Host, sight: VolumeSight, wanted: WantedVolume, group: Gr
     lv = next((one for one in group.volumes if one.name == name and not one.is_thin_pool), None)
     if lv is not None:
         return replace(sight, source=volume_of(group, lv), source_users=_users(host, lv))
-    return with_source(host, sight, path) if path.startswith("/") else sight
+    return with_source(host, sight, path, wanted.clone_from.format) if path.startswith("/") else sight
 
 
 def _hindrance(group: Group) -> str:

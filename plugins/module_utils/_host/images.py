@@ -173,11 +173,11 @@ def _read_file(place: str, known: Image, follow: bool) -> Image:
             data = os.pread(fd, MORE, 0)
     finally:
         os.close(fd)
+    known = known._replace(length=size)
     try:
         header = parse_qcow2(data)
     except ValueError as wrong:
         return known._replace(format="qcow2", capacity=size, problem=str(wrong))
-    known = known._replace(length=size)
     if header is None:
         return known._replace(format="raw", capacity=size)
     folder = os.path.dirname(known.path)

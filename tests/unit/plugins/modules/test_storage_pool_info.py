@@ -18,8 +18,6 @@ from ansible_collections.virt.san.plugins.modules import storage_pool_info
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES
 from ansible_collections.virt.san.tests.unit.support.volume_machine import VolumeMachine
 
-pytest.importorskip("lxml")
-
 DEFAULTS: dict[str, Any] = {"name": None, "volumes": True, "timeout": 10.0}
 
 

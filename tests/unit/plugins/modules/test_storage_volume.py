@@ -20,8 +20,6 @@ from ansible_collections.virt.san.plugins.modules import storage_volume
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES
 from ansible_collections.virt.san.tests.unit.support.volume_machine import VolumeMachine
 
-pytest.importorskip("lxml")
-
 DEFAULTS: dict[str, Any] = {
     "pool": "images",
     "name": "a",

@@ -25,8 +25,6 @@ from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, I
 from ansible_collections.virt.san.tests.unit.support.volume_lvm import LvmMachine
 from ansible_collections.virt.san.tests.unit.support.volume_machine import qcow2
 
-pytest.importorskip("lxml")
-
 MIB = 2**20
 GUESTS = PoolDefinition(NAME, "logical", Source(devices=(SourceDevice("/dev/a"),)))
 

@@ -41,8 +41,6 @@ from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
 from ansible_collections.virt.san.tests.unit.support.volume_machine import VolumeMachine, qcow2
 
-pytest.importorskip("lxml")
-
 MIB = 2**20
 
 
@@ -288,7 +286,7 @@ class TestCopies:
             run(machine, clone_from=Backing("other"))
 
     def test_of_a_device(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
-        found = images.Image("base", "/dev/base", "device", "raw", MIB, length=MIB)
+        found = images.Image("base", "/dev/base", "device", "qcow2", 77, backing="/etc/shadow", length=MIB)
         monkeypatch.setattr(images, "read_at", lambda *_args: found)
         with pytest.raises(InUseError, match="the kernel does not know it"):
             run(machine, clone_from=Backing("/dev/base"))
