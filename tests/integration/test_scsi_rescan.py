@@ -205,6 +205,7 @@ def test_bad_input_is_answered_with_what_there_is(lab: Lab, ansible: Ansible) ->
         assert all(name in run[host]["msg"] for name in lab.ssh(host, "ls /sys/class/fc_host").split())
 
 
+@pytest.mark.full
 def test_without_root_it_says_so(ansible: Ansible) -> None:
     become = {"ansible_become_method": "su", "ansible_become_user": "nobody", "ansible_become_flags": "-s /bin/sh"}
     flags = ("--become", "-e", json.dumps(become))
