@@ -159,7 +159,7 @@ cd /proc
 writing() { grep -lsx "san-host[0-9]*" [0-9]*/comm; }
 while [ -z "$(writing)" ]; do sleep 0.3; done
 exec 9> /run/virt-san.lock
-flock -w 200 9
+flock -w 200 9 || exit
 for name in $(writing); do ls -l ${name%%/comm}/fd; done > /run/hung-fds
 mv /run/hung-fds /run/hung
 """

@@ -16,6 +16,7 @@ FILES: tuple[str, ...] = (
     "_apply/pool_look.py",
     "_apply/pool_steps.py",
     "_apply/pools_native.py",
+    "_boot/console.py",
     "_boot/pools.py",
     "_boot/pools_main.py",
     "_errors.py",
