@@ -79,7 +79,7 @@ PYTEST_MARKS := and not full
 
 .PHONY: test-unit
 test-unit: setup ## unit tests of the collection and of the lab's programs
-	@$(STEP) unit env $(OWN_HOME) pytest -q tests/unit $(LAB_UNIT_TESTS) -m "not lab $(PYTEST_MARKS)"
+	@$(STEP) unit env $(OWN_HOME) pytest -q -n 2 tests/unit $(LAB_UNIT_TESTS) -m "not lab $(PYTEST_MARKS)"
 
 .PHONY: copy
 copy: setup
