@@ -54,7 +54,7 @@ test-full: test test-the-lab ## all checks, with the tests that take minutes
 
 .PHONY: test-the-lab
 test-the-lab: setup lab-up ## tests of the lab's own commands and faults
-	@$(STEP) the-lab pytest -q tests/lab/tests -m lab
+	@$(STEP) the-lab pytest -q --tb short tests/lab/tests -m lab
 
 .PHONY: begin
 begin:
@@ -79,7 +79,7 @@ PYTEST_MARKS := and not full
 
 .PHONY: test-unit
 test-unit: setup ## unit tests of the collection and of the lab's programs
-	@$(STEP) unit env $(OWN_HOME) pytest -q tests/unit $(LAB_UNIT_TESTS) -m "not lab $(PYTEST_MARKS)"
+	@$(STEP) unit env $(OWN_HOME) pytest -q -n 2 tests/unit $(LAB_UNIT_TESTS) -m "not lab $(PYTEST_MARKS)"
 
 .PHONY: copy
 copy: setup
@@ -96,7 +96,7 @@ units: copy ## the unit tests again, as ansible-test runs them: one process a te
 .PHONY: test-lab
 test-lab: setup lab-up ## tests on the lab
 	$(call need,tests/integration)
-	@$(STEP) lab-tests pytest -q --durations 40 tests/integration -m "lab $(PYTEST_MARKS)"
+	@$(STEP) lab-tests pytest -q --tb short --durations 40 tests/integration -m "lab $(PYTEST_MARKS)"
 
 .PHONY: molecule
 molecule: setup lab-up ## Molecule scenarios on the lab

@@ -19,12 +19,15 @@ pytestmark = pytest.mark.lab
 MB = 2**20
 NAMES = ("mounted", "pv", "guest", "single", "iscsi")
 SCAN = 'for host in /sys/class/scsi_host/host*/scan; do echo "- - -" > $host; done; udevadm settle'
-USE = """
+MAPS = """
 set -e
 for wwid in {mounted} {pv} {guest} {iscsi}; do multipathd add map $wwid; done
 udevadm settle
-mkdir -p /srv/images; mkfs.ext4 -qF /dev/mapper/{mounted}; mount /dev/mapper/{mounted} /srv/images
-pvcreate -qq /dev/mapper/{pv}
+"""
+MAKE = "mkfs.ext4 -qF /dev/mapper/{mounted}; pvcreate -qq /dev/mapper/{pv}\n"
+USE = """
+set -e
+mkdir -p /srv/images; mount -o {options} /dev/mapper/{mounted} /srv/images
 qemu-system-x86_64 -name guest=db01,debug-threads=on -M q35 -m 16 -nodefaults -display none -S -daemonize \
     -drive file=/dev/mapper/{guest},format=raw,if=virtio -pidfile /run/facts-guest.pid
 udevadm settle
@@ -37,9 +40,10 @@ killall -q -CONT multipathd; true
 """
 
 
-def everywhere(lab: Lab, command: str) -> None:
+def everywhere(lab: Lab, *commands: str) -> None:
+    """Run one command on all hosts, or to each its own, side by side."""
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda host: lab.ssh(host, command), HOSTS))
+        list(pool.map(lab.ssh, HOSTS, commands if len(commands) > 1 else commands * len(HOSTS)))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,9 @@ def wwids(lab: Lab) -> Iterator[dict[str, str]]:
     lab("lun", "map", "iscsi", "53", "--via", "iscsi")
     found = {lun["name"]: lun["wwid"] for lun in lab.json("lun", "list")}
     lab("iscsi-login")
-    everywhere(lab, SCAN + USE.format(**found))
+    # One host makes what is on the LUNs, and only then the other one looks: nobody else may write meanwhile.
+    everywhere(lab, (SCAN + MAPS + MAKE).format(**found), SCAN)
+    everywhere(lab, USE.format(options="rw", **found), (MAPS + USE).format(options="ro,noload", **found))
     yield found
     everywhere(lab, RELEASE)
 

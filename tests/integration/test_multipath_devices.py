@@ -114,6 +114,7 @@ def test_flushed_stays_away(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -
     assert [again[host]["changed"] for host in HOSTS] == [False, False]
 
 
+@pytest.mark.full
 def test_a_path_that_is_down(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     """An offline path is no reason to fail unless it is counted on."""
     path = next(

@@ -243,6 +243,7 @@ def test_a_stale_path_is_proven(lab: Lab, ansible: Ansible, wwids: dict[str, str
     assert [one["answered"] for one in again["probed"]] == [True]
 
 
+@pytest.mark.full
 def test_a_remapped_number(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     lab("lun", "unmap", "old", "--host", "kvm1")
     new = lab.provide("new", NUMBERS["old"], hosts=("kvm1",))

@@ -159,7 +159,7 @@ cd /proc
 writing() { grep -lsx "san-host[0-9]*" [0-9]*/comm; }
 while [ -z "$(writing)" ]; do sleep 0.3; done
 exec 9> /run/virt-san.lock
-flock -w 200 9
+flock -w 200 9 || exit
 for name in $(writing); do ls -l ${name%%/comm}/fd; done > /run/hung-fds
 mv /run/hung-fds /run/hung
 """
@@ -205,6 +205,7 @@ def test_bad_input_is_answered_with_what_there_is(lab: Lab, ansible: Ansible) ->
         assert all(name in run[host]["msg"] for name in lab.ssh(host, "ls /sys/class/fc_host").split())
 
 
+@pytest.mark.full
 def test_without_root_it_says_so(ansible: Ansible) -> None:
     become = {"ansible_become_method": "su", "ansible_become_user": "nobody", "ansible_become_flags": "-s /bin/sh"}
     flags = ("--become", "-e", json.dumps(become))

@@ -154,6 +154,7 @@ BAD = {
 }
 
 
+@pytest.mark.full
 def test_what_is_spoilt_is_refused(lab: Lab, ansible: Ansible) -> None:
     files = "/etc/virt-san/pools"
     run = play(

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ansible_collections.virt.san.plugins.module_utils._apply import removal
-from ansible_collections.virt.san.plugins.module_utils._apply.device_run import Order, Report, Run
+from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report
+from ansible_collections.virt.san.plugins.module_utils._apply.device_run import Order, Run
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.virt.san.plugins.module_utils._apply import removal
+from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report
 from ansible_collections.virt.san.plugins.module_utils._apply.device_purge import purge, read_note
-from ansible_collections.virt.san.plugins.module_utils._apply.device_run import Order, Report, Run
+from ansible_collections.virt.san.plugins.module_utils._apply.device_run import Order, Run
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, NotFoundError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san

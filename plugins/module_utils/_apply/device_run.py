@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply import removal
-from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
+from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report, carry_out
 from ansible_collections.virt.san.plugins.module_utils._apply.multipath_look import require_daemon
 from ansible_collections.virt.san.plugins.module_utils._apply.probe import probe
 from ansible_collections.virt.san.plugins.module_utils._apply.rescan import Times, rescan
@@ -37,17 +37,6 @@ class Order:
     force: bool = False
     purge_remapped: bool = False
     probe: bool = False
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the module has to say."""
-
-    changed: bool
-    facts: Mapping[str, Any]
-    before: Mapping[str, Any]
-    after: Mapping[str, Any]
-    warnings: tuple[str, ...] = ()
 
 
 class Run:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply import iscsi_look, removal
-from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
+from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report, carry_out
 from ansible_collections.virt.san.plugins.module_utils._apply.iscsi_look import Asked, Discovery
 from ansible_collections.virt.san.plugins.module_utils._apply.iscsi_steps import perform
 from ansible_collections.virt.san.plugins.module_utils._errors import (
@@ -31,17 +31,6 @@ from ansible_collections.virt.san.plugins.module_utils._plan.removal import Remo
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 
 NO_REMOVAL = RemovalPlan(before={"luns": {}}, after={"luns": {}})
-
-
-@dataclass(frozen=True)
-class Report:
-    """What came of it."""
-
-    changed: bool
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    before: Mapping[str, Any] = field(default_factory=dict)
-    after: Mapping[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

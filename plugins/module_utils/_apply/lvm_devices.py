@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
+from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report, carry_out
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     ApplyError,
     CommandError,
@@ -38,17 +38,6 @@ TRANSIENT = 5.0
 """Seconds for an opening that nobody answers for to go away: udev probes a volume when it comes up."""
 
 Planner = Callable[[LvmSight], LvmPlan]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the module has to say."""
-
-    changed: bool
-    facts: Mapping[str, Any]
-    before: Mapping[str, Any]
-    after: Mapping[str, Any]
-    warnings: tuple[str, ...] = ()
 
 
 def ensure_present(host: Host, names: Sequence[str], method: str, check_mode: bool) -> Report:

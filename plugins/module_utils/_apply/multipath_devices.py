@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
+from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report, carry_out
 from ansible_collections.virt.san.plugins.module_utils._apply.multipath import perform
 from ansible_collections.virt.san.plugins.module_utils._apply.multipath_look import look, require_daemon, settled
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError
@@ -31,17 +30,6 @@ REREAD_DEADLINE = 30.0
 """Seconds for reading the size of all paths of one unit again."""
 
 Planner = Callable[[MultipathState], MapsPlan]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the module has to say."""
-
-    changed: bool
-    facts: Mapping[str, Any]
-    before: Mapping[str, Any]
-    after: Mapping[str, Any]
-    warnings: tuple[str, ...] = field(default=())
 
 
 def ensure_present(host: Host, wanted: WantedMaps, timeout: float, check_mode: bool) -> Report:

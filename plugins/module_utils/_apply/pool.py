@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply import pool_steps
-from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
+from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report, carry_out
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import (
     alone_for,
     free_left_behind,
@@ -38,17 +38,6 @@ from ansible_collections.virt.san.plugins.module_utils._pools.plan import (
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import Unmount
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the module has to say."""
-
-    changed: bool
-    facts: Mapping[str, Any]
-    before: Mapping[str, Any]
-    after: Mapping[str, Any]
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

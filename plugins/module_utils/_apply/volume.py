@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
+from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report, carry_out
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_keeper import VolumeKeeper
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, InputError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -21,17 +21,6 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_plan import
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import volume_kind
 
 _UNKNOWN = Volume("", "", "", "", 0, 0).to_dict()
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the module has to say."""
-
-    changed: bool
-    facts: Mapping[str, Any]
-    before: Mapping[str, Any]
-    after: Mapping[str, Any]
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
+from ansible_collections.virt.san.plugins.module_utils._boot.console import DONE, NOT_UP, answer, say
 from ansible_collections.virt.san.plugins.module_utils._boot.vhba import bring_up, is_up, port_state
-from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host import systemd
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.kept import defined, read_definition
@@ -21,7 +20,6 @@ USAGE = """\
 usage: virt-san-boot.pyz vhba WWPN   make the vHBA of this definition, waiting for its port as long as it takes
        virt-san-boot.pyz status      say of each definition whether its vHBA is up; exit code 3 if one is not
 """
-DONE, FAILED, MISUSED, NOT_UP = 0, 1, 2, 3
 
 
 def main() -> None:
@@ -30,17 +28,13 @@ def main() -> None:
 
 def run(host: Host, words: Sequence[str]) -> int:
     """Do what the words say and return the exit code."""
-    try:
+
+    def work() -> int | None:
         if len(words) == 2 and words[0] == "vhba":
             return vhba(host, parse_wwn(words[1]))
-        if list(words) == ["status"]:
-            return status(host)
-    except SanError as error:
-        return _failed(error.message)
-    except (OSError, ValueError) as error:
-        return _failed(str(error))
-    sys.stderr.write(USAGE)
-    return MISUSED
+        return status(host) if list(words) == ["status"] else None
+
+    return answer(USAGE, work)
 
 
 def vhba(host: Host, wwpn: Wwn) -> int:
@@ -63,15 +57,3 @@ def status(host: Host) -> int:
             state = port_state(host, wanted.parent)
             say(f"vHBA {wwpn}: {'up' if up[-1] else 'not up'}; HBA {wanted.parent}: {state}")
     return DONE if all(up) else NOT_UP
-
-
-def say(line: str, level: int = 6) -> None:
-    """Write a line for people, to the journal with its level."""
-    prefix = f"<{level}>" if "JOURNAL_STREAM" in os.environ else ""
-    sys.stdout.write(f"{prefix}{line}\n")
-    sys.stdout.flush()
-
-
-def _failed(why: str) -> int:
-    say(why, level=3)
-    return FAILED

@@ -11,6 +11,7 @@ from ansible_collections.virt.san.plugins.module_utils._boot.packing import prog
 FILES: tuple[str, ...] = (
     "_apply/carry_out.py",
     "_apply/npiv.py",
+    "_boot/console.py",
     "_boot/main.py",
     "_boot/vhba.py",
     "_errors.py",

@@ -25,6 +25,7 @@ FILES: tuple[str, ...] = (
     "_apply/pool_steps.py",
     "_apply/pools_native.py",
     "_apply/removal.py",
+    "_boot/console.py",
     "_boot/pools.py",
     "_boot/pools_main.py",
     "_errors.py",

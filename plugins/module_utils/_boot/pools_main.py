@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
 from ansible_collections.virt.san.plugins.module_utils._apply import pool
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper, defined
+from ansible_collections.virt.san.plugins.module_utils._boot.console import DONE, NOT_UP, answer, say
 from ansible_collections.virt.san.plugins.module_utils._boot.pools import bring_up
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host import systemd
@@ -22,7 +22,6 @@ USAGE = """\
 usage: virt-san-pools.pyz start NAME   start this pool, trying as long as it takes
        virt-san-pools.pyz status       say of each pool that is defined whether it runs; exit code 3 if one does not
 """
-DONE, FAILED, MISUSED, NOT_UP = 0, 1, 2, 3
 
 
 def main() -> None:
@@ -31,19 +30,20 @@ def main() -> None:
 
 def run(host: Host, words: Sequence[str]) -> int:
     """Do what the words say and return the exit code."""
-    try:
+
+    def work() -> int | None:
         if len(words) == 2 and words[0] == "start":
-            host.require_root("starting a pool")
-            bring_up(host, parse_pool_name(words[1]), say, lambda status: systemd.tell(ready=True, status=status))
-            return DONE
-        if list(words) == ["status"]:
-            return status(host)
-    except SanError as error:
-        return _failed(error.message)
-    except (OSError, ValueError) as error:
-        return _failed(str(error))
-    sys.stderr.write(USAGE)
-    return MISUSED
+            return start(host, parse_pool_name(words[1]))
+        return status(host) if list(words) == ["status"] else None
+
+    return answer(USAGE, work)
+
+
+def start(host: Host, name: str) -> int:
+    """Start one pool, trying as long as it takes."""
+    host.require_root("starting a pool")
+    bring_up(host, name, say, lambda status: systemd.tell(ready=True, status=status))
+    return DONE
 
 
 def status(host: Host) -> int:
@@ -58,15 +58,3 @@ def status(host: Host) -> int:
             say(f"pool {name}: {error.message}")
         up.append(running)
     return DONE if all(up) else NOT_UP
-
-
-def say(line: str, level: int = 6) -> None:
-    """Write a line for people, to the journal with its level."""
-    prefix = f"<{level}>" if "JOURNAL_STREAM" in os.environ else ""
-    sys.stdout.write(f"{prefix}{line}\n")
-    sys.stdout.flush()
-
-
-def _failed(why: str) -> int:
-    say(why, level=3)
-    return FAILED

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report
 from ansible_collections.virt.san.plugins.module_utils._apply.iscsi_look import Discovery
 from ansible_collections.virt.san.plugins.module_utils._apply.iscsi_session import (
     Order,
-    Report,
     ensure_absent,
     ensure_discovered,
     ensure_present,

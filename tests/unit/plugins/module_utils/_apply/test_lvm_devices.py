@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply.lvm_devices import Report, ensure_absent, ensure_present
+from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report
+from ansible_collections.virt.san.plugins.module_utils._apply.lvm_devices import ensure_absent, ensure_present
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, InUseError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import lvm_conf
 from ansible_collections.virt.san.plugins.module_utils._host.host import Clock, Completed, Host
@@ -210,18 +211,15 @@ class Killed(BaseException):
 def test_what_a_killed_run_has_made_goes_with_the_rest(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is killed while it makes the devices file leaves LVM as it was, and the next one goes on."""
 
-    def killed(*_arguments: object) -> None:
+    def killed(host: Host, _paths: Sequence[str]) -> None:
+        host.write_file(lvm_conf.ASIDE, "half of it")
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(lvm_conf, "_text", killed)
-        patched.setattr(lvm_conf, "read_devices_file", lambda _host: None)
-        patched.setattr(lvm_conf, "read_conf", lambda _host: USERS_OWN)
-        patched.setattr(lvm_conf, "read_note", lambda _host: frozenset())
+        patched.setattr(lvm_conf, "make_devices_file", killed)
         with pytest.raises(Killed):
             lab.present(VG)
     assert lab.devices() is None
-    assert lab.host.exists(lvm_conf.ASIDE)
     lab.present(VG)
     assert not lab.host.exists(lvm_conf.NOTE)
     assert not lab.host.exists(lvm_conf.ASIDE)
