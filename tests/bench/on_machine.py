@@ -13,7 +13,7 @@ import tempfile
 import time
 from typing import Any
 
-ROUNDS = 3
+ROUNDS = 5
 TOOLS = {
     "lsscsi": ["lsscsi"],
     "lsscsi -i -s": ["lsscsi", "-i", "-s"],

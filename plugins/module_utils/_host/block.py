@@ -26,6 +26,11 @@ class BlockDevice(NamedTuple):
     """Where it lies in sysfs, relative: "../../devices/pci0000:00/.../block/sdb"."""
 
     @property
+    def folder(self) -> str:
+        """Its folder in sysfs, without the links on the way: following them takes the kernel a quarter of a read."""
+        return f"/sys/{self.link.rpartition('../')[2]}"
+
+    @property
     def disk(self) -> str | None:
         """For a partition: the disk it is on."""
         parent = self.link.rsplit("/", 2)[-2]
@@ -78,9 +83,9 @@ def _lower(host: Host, name: str) -> list[str]:
     return host.entries(f"/sys/block/{name}/slaves")
 
 
-def read_size(host: Host, name: str) -> int:
-    """Return a disk's size in bytes; 0 when it is gone or not known yet."""
-    return parse_sectors(host.read(f"/sys/block/{name}/size"))
+def read_size(host: Host, folder: str) -> int:
+    """Return a disk's size in bytes, by its folder in sysfs; 0 when it is gone or not known yet."""
+    return parse_sectors(host.read(f"{folder}/size"))
 
 
 def parse_sectors(text: str | None) -> int:

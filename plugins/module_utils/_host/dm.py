@@ -77,7 +77,7 @@ def read_maps(
                 dm=device.dm,
                 wwid=Wwid(device.uuid[len(MULTIPATH) :]),
                 slaves=tuple(members),
-                size=read_size(host, device.dm),
+                size=read_size(host, f"/sys/block/{device.dm}"),
                 dev_t=device.dev_t,
                 read_only=host.read(f"/sys/block/{device.dm}/ro") == "1",
             )

@@ -25,7 +25,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.block import (
 )
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import Hba
 from ansible_collections.virt.san.plugins.module_utils._model.grouping import Group, SeenPath, group_paths
-from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
 
 MULTIPATHD_DEADLINE = 30.0
 """Seconds, unless the caller says otherwise. The 4 of the daemon's own tool are not enough for a thousand LUNs."""
@@ -70,7 +70,7 @@ def read_san(host: Host, *, checkers: bool = True, uses: bool = True, deadline: 
     return San(
         hbas=fabric.hbas,
         luns=luns,
-        orphans=_read_orphans(host, fabric, {one.path.hctl for one in seen}),
+        orphans=_read_orphans(host, fabric, {str(one.path.hctl) for one in seen}),
         sessions=fabric.sessions,
         multipath_running=daemon.running,
         warnings=(*daemon.warnings, *(evidence.warnings if evidence else ()), *_conflicts(luns)),
@@ -133,13 +133,14 @@ def _read_path(
     initiator: str | None,
     checker: str | None,
 ) -> SeenPath | None:
-    state = scsi.read_state(host, address.hctl)
+    folder = device.folder
+    scsi_folder = folder.partition("/block/")[0]
+    state = scsi.read_state(host, scsi_folder)
     if state is None:
         return None  # it went away
     record = udev.read_record(host, device.dev_t)
-    page = scsi.read_vpd(host, address.hctl, "83")
-    designators = vpd.parse_designators(page)
-    identity = _identity(host, address.hctl, record, designators)
+    designators = vpd.parse_designators(scsi.read_vpd(host, scsi_folder, "83"))
+    identity = _identity(host, scsi_folder, record, designators)
     target = fabric.targets.get(address.carrier or "")
     path = Path(
         device=device.name,
@@ -150,7 +151,7 @@ def _read_path(
         initiator=initiator,
         target=target.name if target else scsi.read_sas_target(host, address.carrier),
         portal=target.portal if target else None,
-        size=block.read_size(host, device.name),
+        size=block.read_size(host, folder),
         wwid=identity.wwid,
         dev_t=device.dev_t,
         checker=checker,
@@ -165,10 +166,10 @@ class _Identity(NamedTuple):
     contradiction: str | None = None
 
 
-def _identity(host: Host, hctl: Hctl, record: udev.Record | None, designators: tuple[Designator, ...]) -> _Identity:
+def _identity(host: Host, folder: str, record: udev.Record | None, designators: tuple[Designator, ...]) -> _Identity:
     """Return who the unit behind a path says it is: by udev, by the kernel's copy of its pages where udev has none."""
     if record is None or record.wwid is None:
-        inquiry, serial = scsi.read_inquiry(host, hctl), vpd.parse_serial(scsi.read_vpd(host, hctl, "80"))
+        inquiry, serial = scsi.read_inquiry(host, folder), vpd.parse_serial(scsi.read_vpd(host, folder, "80"))
         wwid = vpd.udev_wwid(designators, serial, inquiry)
         vendor = vpd.udev_text(inquiry.vendor) if inquiry else None
         return _Identity(_usable(wwid), vendor, vpd.udev_text(serial) if serial else None)
@@ -229,13 +230,11 @@ def _best_link(record: udev.Record | None, wwid: Wwid | None) -> str | None:
     return named[0] if named else None
 
 
-def _read_orphans(host: Host, fabric: Fabric, with_disk: set[Hctl]) -> tuple[Path, ...]:
+def _read_orphans(host: Host, fabric: Fabric, with_disk: set[str]) -> tuple[Path, ...]:
     """Return SCSI disks without a block device, and placeholders of LUNs that are not mapped (qualifier not 0)."""
     transports = {hba.number: hba for hba in fabric.hbas}
     found = []
-    for hctl in scsi.read_addresses(host):
-        if hctl in with_disk:
-            continue
+    for hctl in scsi.read_addresses(host, without=with_disk):
         inquiry, state = scsi.read_inquiry(host, hctl), scsi.read_state(host, hctl)
         if inquiry is None or state is None or not (inquiry.qualifier or inquiry.kind in scsi.DISK_TYPES):
             continue

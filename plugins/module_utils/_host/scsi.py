@@ -16,6 +16,7 @@ and address:
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import NamedTuple
 
 from ansible_collections.virt.san.plugins.module_utils._host import vpd
@@ -133,25 +134,32 @@ def read_hosts(host: Host) -> list[ScsiHost]:
     return sorted(hosts)
 
 
-def read_addresses(host: Host) -> list[Hctl]:
-    """Return the addresses of all SCSI devices, with or without a driver."""
-    found = (parse_hctl(name) for name in host.entries(DEVICES))
+def read_addresses(host: Host, without: Container[str] = ()) -> list[Hctl]:
+    """Return the addresses of all SCSI devices, with or without a driver; those of the names in `without` left out."""
+    found = (parse_hctl(name) for name in host.entries(DEVICES) if name not in without)
     return sorted(hctl for hctl in found if hctl is not None)
 
 
-def read_state(host: Host, hctl: Hctl) -> str | None:
+# A device is given by its address, or by its folder in sysfs where that is known.
+
+
+def read_state(host: Host, device: Hctl | str) -> str | None:
     """Return the state of a SCSI device in the kernel's words; None when it is gone."""
-    return host.read(f"{DEVICES}/{hctl}/state")
+    return host.read(f"{_folder(device)}/state")
 
 
-def read_inquiry(host: Host, hctl: Hctl) -> vpd.Inquiry | None:
+def read_inquiry(host: Host, device: Hctl | str) -> vpd.Inquiry | None:
     """Return the INQUIRY data the kernel keeps since it found the device; nothing is sent to it."""
-    return vpd.parse_inquiry(host.read_bytes(f"{DEVICES}/{hctl}/inquiry"))
+    return vpd.parse_inquiry(host.read_bytes(f"{_folder(device)}/inquiry"))
 
 
-def read_vpd(host: Host, hctl: Hctl, page: str) -> bytes | None:
+def read_vpd(host: Host, device: Hctl | str, page: str) -> bytes | None:
     """Return a VPD page ("80", "83") as the kernel keeps it; None when the device has none or is gone."""
-    return host.read_bytes(f"{DEVICES}/{hctl}/vpd_pg{page}")
+    return host.read_bytes(f"{_folder(device)}/vpd_pg{page}")
+
+
+def _folder(device: Hctl | str) -> str:
+    return device if isinstance(device, str) else f"{DEVICES}/{device}"
 
 
 def read_sas_target(host: Host, carrier: str | None) -> str | None:
