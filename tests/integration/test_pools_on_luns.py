@@ -77,6 +77,7 @@ def test_both_hosts_make_a_file_system_at_once(lab: Lab, ansible: Ansible, luns:
     lab.ssh("kvm1", f"e2fsck -fn /dev/mapper/{luns[0]} && dumpe2fs -h /dev/mapper/{luns[0]} | grep -qw mmp")
 
 
+@pytest.mark.full
 def test_one_host_at_a_time(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
     """From active to absent, on one host and then on the other."""
     vms, place = filesystem("vms", luns[0]), f"{PLACE}/vms"
@@ -139,6 +140,7 @@ def test_one_host_at_a_time(lab: Lab, ansible: Ansible, luns: list[str]) -> None
         assert lab.ssh(host, f"{OURS}; true") == ""
 
 
+@pytest.mark.full
 def test_both_hosts_start_it_at_once(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
     """From a blank LUN: one host makes the file system and mounts it. The other is refused, and disturbs nothing."""
     place = f"{PLACE}/race"
@@ -158,6 +160,7 @@ def test_both_hosts_start_it_at_once(lab: Lab, ansible: Ansible, luns: list[str]
     blank(lab, luns[1])
 
 
+@pytest.mark.full
 def test_what_others_have_made(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
     """An old file system is refused, taken over on demand alone, and then needs a promise: nothing protects it."""
     old, device = filesystem("old", luns[1], kind=""), f"/dev/mapper/{luns[1]}"
@@ -240,6 +243,7 @@ def parts(wwid: str, kind: str = "gpt", **more: Any) -> dict[str, Any]:
     return {"name": "parts", "type": "disk", "source": source, "timeout": 120, **more}
 
 
+@pytest.mark.full
 def test_a_partition_table_in_every_state(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
     """Both hosts run it at once, one makes the table; removed, the LUN is blank, and so is where a partition was."""
     wanted, states = parts(luns[1]), ("present", "active", "inactive")

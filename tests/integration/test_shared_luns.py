@@ -95,6 +95,7 @@ def keys(lab: Lab, name: str) -> str:
     )
 
 
+@pytest.mark.full
 def test_the_map_is_used_whatever_is_named(lab: Lab, driver: Driver, luns: list[str]) -> None:
     path = lab.ssh("kvm1", f"ls /sys/block/$(basename $(readlink -f /dev/mapper/{luns[0]}))/slaves | head -n1")
     for name in (luns[0], f"/dev/{path}", f"/dev/disk/by-id/dm-uuid-mpath-{luns[0]}"):
@@ -121,6 +122,7 @@ def test_a_lun_is_one_hosts_alone(lab: Lab, driver: Driver, luns: list[str]) -> 
     lab.ssh("kvm1", "rm /run/held")
 
 
+@pytest.mark.full
 def test_a_killed_run_is_taken_up_by_its_host(lab: Lab, driver: Driver, luns: list[str]) -> None:
     assert driver.start("kvm1", "hold", (luns[0],), die=True)() is None
     late = driver("kvm2", "hold", luns[0], timeout=2)
@@ -176,6 +178,7 @@ def owner_of(lab: Lab) -> str:
     return next(host for host in HOSTS if NAME in lab.ssh(host, "vgs --noheadings -o vg_name").split())
 
 
+@pytest.mark.full
 def test_used_and_grown(lab: Lab, driver: Driver, luns: list[str]) -> None:
     host = owner_of(lab)
     lab.ssh(host, f"lvcreate -y -Wn -Zn -an -L 8M -n data {NAME}")
@@ -198,6 +201,7 @@ def test_used_and_grown(lab: Lab, driver: Driver, luns: list[str]) -> None:
     assert driver.ok(host, "build", *luns)["changed"] is False
 
 
+@pytest.mark.full
 def test_reduced_and_extended(lab: Lab, driver: Driver, luns: list[str]) -> None:
     host = owner_of(lab)
     first = lab.ssh(host, f"pvs --noheadings -o pv_name -S 'pv_used>0 && vg_name={NAME}'").strip()
@@ -212,6 +216,7 @@ def test_reduced_and_extended(lab: Lab, driver: Driver, luns: list[str]) -> None
     assert driver.ok(host, "build", *luns)["changed"]
 
 
+@pytest.mark.full
 def test_removed_leaves_blank_luns(lab: Lab, driver: Driver, luns: list[str]) -> None:
     host = owner_of(lab)
     assert driver.ok(host, "remove", *luns)["changed"]
@@ -222,6 +227,7 @@ def test_removed_leaves_blank_luns(lab: Lab, driver: Driver, luns: list[str]) ->
     assert driver.ok(host, "remove", *luns)["changed"] is False
 
 
+@pytest.mark.full
 def test_the_same_task_on_both_hosts_at_once(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
     """By the module, from present to absent: one host has made the group, and it is the other's to see, not to use."""
     task: dict[str, Any] = {"name": "shared", "type": "logical", "source": {"devices": luns}, "timeout": 120}
@@ -250,7 +256,8 @@ def test_the_same_task_on_both_hosts_at_once(lab: Lab, ansible: Ansible, luns: l
     assert "shared" not in lab.ssh(owner, "vgs --noheadings -o vg_name")
 
 
-@pytest.mark.parametrize("steps", [pytest.param(n, marks=pytest.mark.full) if n != 2 else n for n in range(4)])
+@pytest.mark.full
+@pytest.mark.parametrize("steps", range(4))
 def test_killed_between_two_steps(driver: Driver, luns: list[str], steps: int) -> None:
     assert driver.start("kvm2", "build", tuple(luns), die_after=steps)() is None
     assert driver("kvm1", "build", *luns, timeout=1)["error"] == "WaitTimeoutError"
@@ -259,6 +266,7 @@ def test_killed_between_two_steps(driver: Driver, luns: list[str], steps: int) -
     assert driver.ok("kvm2", "remove", *luns)["changed"]
 
 
+@pytest.mark.full
 def test_what_is_there_is_refused(lab: Lab, driver: Driver, luns: list[str]) -> None:
     lab.ssh("kvm1", f"mkfs.ext4 -q -E nodiscard,lazy_itable_init=1 -L old /dev/mapper/{luns[0]}")
     for host in HOSTS:
@@ -273,6 +281,7 @@ def test_what_is_there_is_refused(lab: Lab, driver: Driver, luns: list[str]) -> 
     assert driver.ok("kvm2", "remove", luns[0])["changed"]
 
 
+@pytest.mark.full
 def test_in_use_is_never_overwritten(lab: Lab, driver: Driver, luns: list[str]) -> None:
     lab.ssh(
         "kvm1",
@@ -286,6 +295,7 @@ def test_in_use_is_never_overwritten(lab: Lab, driver: Driver, luns: list[str]) 
     assert driver.ok("kvm1", "remove", luns[0])["changed"]
 
 
+@pytest.mark.full
 def test_a_bare_path_is_refused(lab: Lab, driver: Driver, luns: list[str]) -> None:
     path = lab.ssh("kvm1", f"ls /sys/block/$(basename $(readlink -f /dev/mapper/{luns[1]}))/slaves | head -n1")
     lab.ssh("kvm1", f"multipath -f {luns[1]}; multipath -w {luns[1]}")

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, Ansible, Lab
-from .test_storage_pool import ISOS, PLACE, Task, one, play, pool, shell
+from .playing import Task, one, play, pool, shell
+from .test_storage_pool import ISOS, PLACE
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -127,6 +128,7 @@ def test_files(lab: Lab, ansible: Ansible) -> None:
 HOLD = "cd / && (setsid {} </dev/null >/dev/null 2>&1 &) && sleep 2"
 
 
+@pytest.mark.full
 def test_in_use_they_stay(lab: Lab, ansible: Ansible) -> None:
     """Open by QEMU, open by any process, under a loop device, read by another volume; a guest on another host."""
     nfs = ISOS["target"]["path"]
@@ -176,6 +178,7 @@ def test_in_use_they_stay(lab: Lab, ansible: Ansible) -> None:
     assert gone["changed"]
 
 
+@pytest.mark.full
 def test_never_below_what_they_hold(ansible: Ansible) -> None:
     file = f"{FOLDER}/fs"
     run = play(
@@ -202,6 +205,7 @@ KILL = (
 """Kills the module that holds the lock, and what it has started."""
 
 
+@pytest.mark.full
 def test_killed_at_any_moment(lab: Lab, ansible: Ansible) -> None:
     """The folder has the volume or has it not; whatever a killed run has left is gone after the next one."""
     options = {"pool": "disks", "name": "a", "capacity": "64M", "format": "qcow2"}
@@ -230,6 +234,7 @@ LV_STAGES: tuple[dict[str, Any], ...] = (
 )
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("group")
 def test_logical_volumes(ansible: Ansible) -> None:
     run = play(ansible, *stages(*LV_STAGES))
@@ -241,6 +246,7 @@ def test_logical_volumes(ansible: Ansible) -> None:
         assert (light["thin_pool"], light["capacity"], light["allocation"] < MIB) == ("thin", 1024 * MIB, True)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("group")
 def test_logical_volumes_in_use_stay(ansible: Ansible) -> None:
     device = f"/dev/{GROUP}/data"
@@ -289,6 +295,7 @@ COPIES: tuple[dict[str, Any], ...] = (
 )
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("group")
 def test_copies(lab: Lab, ansible: Ansible) -> None:
     """From a file through all formats and back: the content stays the same."""
@@ -313,6 +320,7 @@ def test_copies(lab: Lab, ansible: Ansible) -> None:
     assert lab.ssh("kvm1", f"ls -A {FOLDER}; lvs --noheadings -o lv_name {GROUP}").split() == ["thin"]
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("group")
 def test_a_copy_that_is_killed_is_made_again(lab: Lab, ansible: Ansible) -> None:
     lab.ssh("kvm1", "head -c 200M /dev/urandom > /var/lib/san-base.raw")
@@ -334,6 +342,7 @@ def test_a_copy_that_is_killed_is_made_again(lab: Lab, ansible: Ansible) -> None
     ansible.module("kvm1", "storage_volume", pool=GROUP, name="copy", state="absent")
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("group")
 def test_files_of_the_host(ansible: Ansible) -> None:
     file, copy = "/var/lib/san-file", "/var/lib/san-copy"
@@ -365,6 +374,7 @@ def test_files_of_the_host(ansible: Ansible) -> None:
     assert (refused["error"], "tail (pid " in refused["msg"]) == ("InUseError", True), refused
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("group")
 def test_wiped_before_they_go(ansible: Ansible) -> None:
     """Nothing of what they held is found below: in the space of the volume group, in the blocks of a file."""
@@ -395,6 +405,7 @@ for number in range({MANY}):
 """
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("group")
 def test_what_there_is(lab: Lab, ansible: Ansible) -> None:
     """A thousand images, told by their headers; a volume group with its PVs; as LVM itself tells."""
