@@ -24,6 +24,11 @@ def pool(title: str, *, check: bool = False, may_fail: bool = False, **options: 
     }
 
 
+def virsh(title: str, *commands: str) -> Task:
+    """Return a task that gives virsh commands, one after the other. Its daemon's socket is off on some hosts."""
+    return shell(title, " && ".join(("systemctl start libvirtd.socket", *(f"virsh -q {one}" for one in commands))))
+
+
 def shell(title: str, command: str) -> Task:
     return {"name": title, "ansible.builtin.shell": command, "changed_when": False}
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, Ansible, Lab
-from .playing import one, play, pool, shell, without_uuid
+from .playing import one, play, pool, shell, virsh, without_uuid
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -63,7 +63,7 @@ def test_both_hosts_make_a_file_system_at_once(lab: Lab, ansible: Ansible, luns:
         pool("check", check=True, **vms),
         pool("make", **vms),
         pool("again", **vms),
-        shell("libvirt", "virsh -q pool-define --validate /etc/virt-san/pools/vms.xml; virsh -q pool-undefine vms"),
+        virsh("libvirt", "pool-define --validate /etc/virt-san/pools/vms.xml", "pool-undefine vms"),
     )
     made = {host: any("make an ext4" in step for step in one(run, host, "make")["steps"]) for host in HOSTS}
     assert sorted(made.values()) == [False, True]
@@ -254,7 +254,7 @@ def test_a_partition_table_in_every_state(lab: Lab, ansible: Ansible, luns: list
             for state in states
             for what in ("check", "run", "again")
         ),
-        shell("libvirt", "virsh -q pool-define --validate /etc/virt-san/pools/parts.xml; virsh -q pool-undefine parts"),
+        virsh("libvirt", "pool-define --validate /etc/virt-san/pools/parts.xml", "pool-undefine parts"),
     )
     made = [any("make a gpt" in step for step in one(run, host, "run present")["steps"]) for host in HOSTS]
     assert sorted(made) == [False, True]
@@ -301,7 +301,8 @@ def test_a_table_that_others_have_made(lab: Lab, ansible: Ansible, luns: list[st
     )
     run = play(
         ansible,
-        shell("libvirt", f'echo "{xml}" > /tmp/p.xml; virsh -q pool-define /tmp/p.xml && virsh -q pool-build parts'),
+        shell("xml", f'echo "{xml}" > /tmp/p.xml'),
+        virsh("libvirt", "pool-define /tmp/p.xml", "pool-build parts"),
         {**shell("dump", "virsh pool-dumpxml parts; virsh -q pool-undefine parts >&2"), "register": "dumped"},
         pool("refused", xml="{{ dumped.stdout }}", may_fail=True),
         pool("as gpt", **parts(luns[1]), may_fail=True),

@@ -249,7 +249,11 @@ def test_the_same_task_on_both_hosts_at_once(lab: Lab, ansible: Ansible, luns: l
         started = ansible.module(owner, "storage_pool", name="shared", state="active")
         assert (started[owner]["changed"], started[owner]["pool"]["state"]) == (expected, "active")
     assert checked[owner]["changed"]
-    lab.ssh(owner, "virsh -q pool-define --validate /etc/virt-san/pools/shared.xml && virsh -q pool-undefine shared")
+    lab.ssh(
+        owner,
+        "systemctl start libvirtd.socket && virsh -q pool-define --validate /etc/virt-san/pools/shared.xml"
+        " && virsh -q pool-undefine shared",
+    )
     ansible.module(other, "storage_pool", name="shared", state="absent")
     gone = ansible.module(owner, "storage_pool", name="shared", state="absent", delete_contents=True)
     assert any("leave" in step and "blank" in step for step in gone[owner]["steps"])

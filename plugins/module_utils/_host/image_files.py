@@ -14,6 +14,7 @@ import os
 
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import TEMPORARY, Host
+from ansible_collections.virt.san.plugins.module_utils._host.wiping import CHUNK, written_parts
 from ansible_collections.virt.san.plugins.module_utils._model.content import Read, content_end
 
 
@@ -135,17 +136,20 @@ def _reader(fd: int) -> Read:
 
 
 def last_data(host: Host, path: str) -> int:
-    """Return the byte after the last one of a file that was ever written, as its file system knows it. OSError."""
+    """Return the byte after the last one of a file that is not zero. Raises OSError.
+
+    That its file system knows a part as data does not mean that somebody has written there: space that was only
+    allocated counts as data as soon as it was read, and is in memory.
+    """
     fd = os.open(host.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        at = end = 0
-        while True:
-            try:
-                begin = os.lseek(fd, at, os.SEEK_DATA)
-            except OSError as error:
-                if error.errno == errno.ENXIO:
-                    return end
-                raise
-            at = end = os.lseek(fd, begin, os.SEEK_HOLE)
+        for begin, end in reversed(list(written_parts(fd, os.lseek(fd, 0, os.SEEK_END)))):
+            while end > begin:
+                at = max(begin, end - CHUNK)
+                found = os.pread(fd, end - at, at).rstrip(b"\0")
+                if found:
+                    return at + len(found)
+                end = at
+        return 0
     finally:
         os.close(fd)
