@@ -103,6 +103,7 @@ def test_the_map_is_used_whatever_is_named(lab: Lab, driver: Driver, luns: list[
         assert [(one["path"], one["state"]) for one in told["disks"]] == [(f"/dev/mapper/{luns[0]}", "blank")]
 
 
+@pytest.mark.full
 def test_a_lun_is_one_hosts_alone(lab: Lab, driver: Driver, luns: list[str]) -> None:
     """The second host waits, the array keeps it from writing, and then it gets the LUN."""
     first = driver.start("kvm1", "hold", (luns[0],), seconds=30, touch="/run/held")
@@ -152,6 +153,7 @@ def wait_paths(lab: Lab, wwid: str, count: int) -> None:
     lab.ssh("kvm1", f"for n in $(seq 200); do test $({ready}) = {count} && exit 0; sleep 0.5; done; exit 1")
 
 
+@pytest.mark.full
 def test_both_build_at_once(lab: Lab, driver: Driver, luns: list[str]) -> None:
     """One builds, the other waits, looks again and recognises what it finds."""
     runs = [driver.start(host, "build", tuple(luns), timeout=120) for host in HOSTS]

@@ -17,7 +17,7 @@ from .conftest import HOSTS, Ansible, Lab
 from .playing import Task, one, play, pool, shell
 from .test_storage_pool import ISOS, PLACE
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(2400)]
 
 FOLDER = f"{PLACE}/disks"
 DISKS: dict[str, Any] = {"name": "disks", "type": "dir", "target": {"path": FOLDER}}
@@ -112,6 +112,7 @@ FILE_STAGES: tuple[dict[str, Any], ...] = (
 )
 
 
+@pytest.mark.full
 def test_files(lab: Lab, ansible: Ansible) -> None:
     tasks = stages(*FILE_STAGES)
     look = shell("look", f"cd {FOLDER}; stat -c '%a %G %s' a.raw; qemu-img info --output=json -U top.qcow2")
