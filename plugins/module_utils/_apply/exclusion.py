@@ -329,7 +329,7 @@ def _refuse_namesake(lun: _Lun, seen: Reservations, key: int) -> None:
     if seen.holder == key and others:
         raise IdentityError(
             f"{label(lun.unit)} is reserved with this host's own key, but by {told}, none "
-            f" of its HBAs. Either another host has the same {MACHINE_ID} (give each its own), or it was a virtual "
+            f"of its HBAs. Either another host has the same {MACHINE_ID} (give each its own), or it was a virtual "
             "HBA that is gone by now (clear the reservation: sg_persist --out --clear)",
             wwid=lun.unit.wwid,
         )

@@ -71,11 +71,6 @@ def reduce_group(host: Host, name: str, path: str) -> None:
     _lvm(host, "vgreduce", name, path)
 
 
-def remove_pv(host: Host, path: str) -> None:
-    """Take LVM's label off a device that is in no group."""
-    _lvm(host, "pvremove", path)
-
-
 def activate(host: Host, uuid: str) -> None:
     _lvm(host, "vgchange", "--activate", "y", *_selected(uuid))
 

@@ -159,12 +159,6 @@ def read_at(host: Host, path: str, offset: int, length: int, deadline: float = D
     return read[offset - first :][:length]
 
 
-def drop_caches(host: Host, paths: Iterable[str], deadline: float = DEADLINE) -> None:
-    """Have the kernel forget what it has cached of devices. Raises CommandError where one does not answer."""
-    for path in paths:
-        _perform(host, ReadEnds(path), deadline)
-
-
 def blank(host: Host, path: str, deadline: float = DEADLINE, ranges: tuple[tuple[int, int], ...] = ()) -> None:
     """Erase every signature on a device, both of its ends, and `ranges`; see that no signature is left.
 
