@@ -33,9 +33,12 @@ PERMISSIONS: dict[str, Any] = {
     },
 }
 
+DEVICE_FOLDERS = {"disk": "/dev", "mpath": "/dev/mapper"}
+"""Where libvirt is to look for the devices of a pool, unless somebody says otherwise."""
+
 POOL: dict[str, Any] = {
     "name": {"type": "str"},
-    "type": {"type": "str", "choices": ["dir", "disk", "fs", "logical", "netfs"]},
+    "type": {"type": "str", "choices": ["dir", "disk", "fs", "logical", "mpath", "netfs"]},
     "uuid": {"type": "str"},
     "source": {
         "type": "dict",
@@ -68,8 +71,8 @@ def described(options: Mapping[str, Any], name: str) -> PoolDefinition | None:
     if options["type"] == "logical" and target.path is None:
         # libvirt wants it said, as below.
         target = replace(target, path=f"/dev/{source.name or name}")
-    if options["type"] == "disk" and target.path is None:
-        target = replace(target, path="/dev")
+    if target.path is None and options["type"] in DEVICE_FOLDERS:
+        target = replace(target, path=DEVICE_FOLDERS[options["type"]])
     return PoolDefinition(
         name=name,
         type=options["type"],

@@ -14,7 +14,8 @@ description:
   - Keeps storage pools as libvirt knows them, without libvirt - the same few options for every kind of storage.
   - A pool is defined, built if there is nothing to start yet, started, and on demand started at every boot.
   - Types so far are V(dir), a folder of the host, V(disk), a LUN with a partition table, V(fs), a file system on a LUN
-    of its own, V(netfs), an export of an NFS server, and V(logical), a volume group of LVM.
+    of its own, V(netfs), an export of an NFS server, V(logical), a volume group of LVM, and V(mpath), the multipath
+    devices of the host.
   - The definition is kept as libvirt's storage pool XML in C(/etc/virt-san/pools), so that C(virsh pool-define) takes
     the file as it is.
   - What is in use is not stopped and not deleted; who uses it is named. A server that does not answer makes the task
@@ -60,15 +61,17 @@ options:
         whoever has mounted it.
       - V(logical) - a volume group on LUNs. It belongs to the host that makes it; on others it is found built, and
         cannot be started. It runs as long as one of its volumes is active.
+      - V(mpath) - all multipath devices of the host, each a volume named by its WWID. That such a pool runs is a note,
+        and starting and stopping it change no device.
     type: str
-    choices: [dir, disk, fs, logical, netfs]
+    choices: [dir, disk, fs, logical, mpath, netfs]
   uuid:
     description:
       - UUID of a new pool. By default a random one, which then stays.
     type: str
   source:
     description:
-      - Where the storage comes from. O(type=dir) has none.
+      - Where the storage comes from. O(type=dir) and O(type=mpath) have none.
     type: dict
     suboptions:
       host:
@@ -122,7 +125,8 @@ options:
         description:
           - Folder of a pool of O(type=dir), mount point of O(type=fs) and O(type=netfs). Needed for these. It is made
             if it is missing.
-          - With O(type=logical) it is C(/dev/NAME), with O(type=disk) by default C(/dev); both may leave it out.
+          - With O(type=logical) it is C(/dev/NAME), with O(type=disk) by default C(/dev), with O(type=mpath) by default
+            C(/dev/mapper); these may leave it out.
         type: str
       permissions:
         description:
@@ -169,7 +173,7 @@ options:
         (RV(pool.adopted)).
       - V(overwrite) - what is on the devices that are named may be lost. A device in use, one of another volume group,
         or one that could not be looked at is refused all the same.
-      - With V(dir) and V(netfs) nothing is ever overwritten, and this means V(if_needed).
+      - With V(dir), V(mpath) and V(netfs) nothing is ever overwritten, and this means V(if_needed).
     type: str
     choices: [if_needed, never, overwrite]
     default: if_needed
@@ -201,6 +205,7 @@ options:
         in use on this host, or if the table is not the pool's. Uses by other hosts are not seen.
       - V(fs) - the file system is erased, so that the LUN is blank, and the mount point goes if it is empty then.
         Refused if any host has it mounted, or if it is not the pool's.
+      - V(mpath) - nothing. The logical units are the array's.
       - V(netfs) - only the mount point, if it is empty then. The files are the server's, and may be in use by other
         hosts.
       - V(logical) - all volumes, the group, and the labels of LVM, so that the LUNs are blank.
@@ -309,6 +314,12 @@ EXAMPLES = r"""
     state: active
     autostart: true
 
+- name: All multipath devices of the host
+  virt.san.storage_pool:
+    name: maps
+    type: mpath
+    state: active
+
 - name: Take over a pool of libvirt's
   virt.san.storage_pool:
     xml: "{{ lookup('ansible.builtin.file', 'images.xml') }}"
@@ -389,7 +400,9 @@ pool:
           C(active)). Sizes are in bytes. V(null) for other types, and before it is made.
       type: dict
     capacity:
-      description: Bytes it has in all. V(null) if it does not run, or if its server does not answer.
+      description:
+        - Bytes it has in all. V(null) if it does not run, or if its server does not answer. Logical units count as in
+          use.
       type: int
     allocation:
       description: Bytes in use there.

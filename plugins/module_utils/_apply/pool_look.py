@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import look_at_devices
@@ -13,6 +14,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host import busy, folders, mount
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Space
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Folder, Mounted, Needs, Seen
 
@@ -26,6 +28,9 @@ def look(host: Host, needs: Needs, noted: bool, with_users: bool) -> Seen:
     Raises UnavailableError or CommandError where LVM is needed and does not tell.
     """
     seen = _look_at_paths(host, needs, noted, with_users)
+    if needs.san:
+        # sysfs alone: neither a device nor multipathd is asked, and so nothing can hang.
+        seen = replace(seen, san=read_san(host, checkers=False, uses=False))
     return seen if needs.group is None and not needs.devices else look_at_devices(host, needs, seen)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ansible_collections.virt.san.plugins.module_utils._model.block import San
 from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
@@ -37,6 +38,8 @@ class Needs:
     """A volume group: that one, and all others."""
     tables: bool = False
     """Of devices also their partition tables."""
+    san: bool = False
+    """HBAs, sessions and logical units. Who uses these is not looked for."""
 
     def __add__(self, other: Needs) -> Needs:
         return Needs(
@@ -47,6 +50,7 @@ class Needs:
             _joined(self.devices, other.devices),
             self.group or other.group,
             self.tables or other.tables,
+            self.san or other.san,
         )
 
 
@@ -99,6 +103,7 @@ class Seen:
     devices: Mapping[str, Inspected] = field(default_factory=dict)
     """The devices to use, by the names that definitions have for them."""
     groups: GroupSight | None = None
+    san: San = field(default_factory=San)
     remove_devices: bool = False
     """Not seen, but asked for: devices that are not named may be taken away."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.virt.san.plugins.module_utils._model.block import Use
+from ansible_collections.virt.san.plugins.module_utils._model.block import San, Use
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp, Signature
 from ansible_collections.virt.san.plugins.module_utils._model.disk import device_path
 from ansible_collections.virt.san.plugins.module_utils._model.partitions import Partition, Table
@@ -35,6 +35,7 @@ ISOS = PoolDefinition(
 LUNS = {device_path(disk(number).wwid or ""): disk(number) for number in (1, 2)}
 ONE, TWO = LUNS
 PARTS = PoolDefinition("parts", "disk", Source(devices=(SourceDevice(ONE),), format="gpt"), Target("/dev"))
+MAPS = PoolDefinition("maps", "mpath", target=Target("/dev/mapper"))
 VMS = PoolDefinition("vms", "fs", Source(devices=(SourceDevice(ONE),), format="ext4"), Target("/vms"))
 
 
@@ -73,7 +74,8 @@ class World:
         devices = {name: self.inspected(name) for name in self.contents}
         lost = {name: "it is not on this host" for name in LUNS if name not in devices}
         silent = {**self.silent, **lost}
-        return Seen(folders, self.mounts, {}, self.users, {}, self.leads_to, silent, noted, devices)
+        san = San(luns=tuple(lun.unit for lun in LUNS.values() if lun.unit is not None))
+        return Seen(folders, self.mounts, {}, self.users, {}, self.leads_to, silent, noted, devices, san=san)
 
     def plan(self, wanted: Wanted) -> PoolPlan:
         one = wanted.pool or self.known.latest

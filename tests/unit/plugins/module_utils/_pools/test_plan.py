@@ -47,6 +47,7 @@ from ansible_collections.virt.san.tests.unit.support.pool_world import (
     IMAGES,
     ISOS,
     LUNS,
+    MAPS,
     NEW,
     ONE,
     PARTS,
@@ -57,7 +58,8 @@ from ansible_collections.virt.san.tests.unit.support.pool_world import (
     table,
 )
 
-POOLS = (IMAGES, ISOS, PARTS, VMS)
+POOLS = (IMAGES, ISOS, MAPS, PARTS, VMS)
+WITHOUT_FOLDER = ("disk", "mpath")
 OLD = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
 
 
@@ -94,7 +96,8 @@ def test_from_nothing_to_nothing(pool: PoolDefinition) -> None:
         again = now.plan(Wanted(pool.name, state, pool))
         assert (again.steps, again.changed, again.before) == ((), False, plan.after)
     assert now.known == Known(pool.name)
-    assert (now.mounts, list(now.folders)) == ({}, [pool.target.path] * (pool.type != "disk")), "what is stored stays"
+    folders = [] if pool.type in WITHOUT_FOLDER else [pool.target.path]
+    assert (now.mounts, list(now.folders)) == ({}, folders), "what is stored stays"
 
 
 def test_what_is_done_for_an_export() -> None:
@@ -313,12 +316,14 @@ CONTENTS = st.sampled_from(
 def definitions(draw: st.DrawFn, base: PoolDefinition) -> PoolDefinition:
     target = Target(draw(st.sampled_from(PATHS)), Permissions(draw(st.sampled_from([None, 0o711, 0o755]))))
     source = base.source
+    if base.type in WITHOUT_FOLDER:
+        target = base.target
     if base.type == "netfs":
         options = draw(st.sampled_from([(), ("ro",)]))
         source = replace(source, directory=draw(st.sampled_from(["/srv/isos", "/srv/more"])), mount_options=options)
     if base.type == "disk":
         kind, device = draw(st.sampled_from(["gpt", "gpt", "dos", None])), draw(st.sampled_from([ONE, ONE, TWO]))
-        source, target = replace(source, format=kind, devices=(SourceDevice(device),)), base.target
+        source = replace(source, format=kind, devices=(SourceDevice(device),))
     if base.type == "fs":
         kind, device = draw(st.sampled_from(["ext4", "ext4", "xfs", "auto"])), draw(st.sampled_from([ONE, ONE, TWO]))
         source = replace(source, format=kind, devices=(SourceDevice(device),))
@@ -442,6 +447,9 @@ SOURCES = [
         replace(IMAGES, source=Source(mount_options=("ro",))),
         "source.mount_options: a pool of type dir has none",
     ),
+    (MAPS, replace(MAPS, source=Source(name="x")), "source.name: a pool of type mpath has none"),
+    (MAPS, replace(MAPS, target=Target("/maps")), "target.path: logical units are devices"),
+    (MAPS, replace(MAPS, target=Target("/dev", Permissions(0o700))), "target.permissions: a pool of type mpath"),
     (IMAGES, replace(IMAGES, target=Target()), "target.path: a pool of type dir needs"),
     (IMAGES, replace(IMAGES, target=Target("/dev/disk")), "no place for a pool"),
     (ISOS, replace(ISOS, source=Source(directory="/srv")), "source.host: a pool of type netfs needs one server"),
