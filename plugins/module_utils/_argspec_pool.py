@@ -15,14 +15,20 @@ from ansible_collections.virt.san.plugins.module_utils._argspec import parsed, p
 from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.module_utils._model import pool as model
 from ansible_collections.virt.san.plugins.module_utils._model.disk import device_path
+from ansible_collections.virt.san.plugins.module_utils._model.ids import is_wwn, parse_wwn
+from ansible_collections.virt.san.plugins.module_utils._model.npiv import parse_parent
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
+    Adapter,
+    FcHostAdapter,
     Permissions,
     PoolDefinition,
+    ScsiHostAdapter,
     Source,
     SourceDevice,
     SourceHost,
     Target,
 )
+from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 
 PERMISSIONS: dict[str, Any] = {
     "type": "dict",
@@ -33,12 +39,26 @@ PERMISSIONS: dict[str, Any] = {
     },
 }
 
-DEVICE_FOLDERS = {"disk": "/dev", "mpath": "/dev/mapper"}
+ADAPTER: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "type": {"type": "str", "choices": ["fc_host", "scsi_host"], "required": True},
+        "host": {"type": "str"},
+        "unique_id": {"type": "int"},
+        "wwpn": {"type": "str"},
+        "wwnn": {"type": "str"},
+        "parent": {"type": "str"},
+        "fabric": {"type": "str"},
+    },
+    "required_if": [("type", "fc_host", ("wwpn", "wwnn")), ("type", "scsi_host", ("host",))],
+}
+
+DEVICE_FOLDERS = {"disk": "/dev", "mpath": "/dev/mapper", "scsi": "/dev/disk/by-id"}
 """Where libvirt is to look for the devices of a pool, unless somebody says otherwise."""
 
 POOL: dict[str, Any] = {
     "name": {"type": "str"},
-    "type": {"type": "str", "choices": ["dir", "disk", "fs", "logical", "mpath", "netfs"]},
+    "type": {"type": "str", "choices": ["dir", "disk", "fs", "logical", "mpath", "netfs", "scsi"]},
     "uuid": {"type": "str"},
     "source": {
         "type": "dict",
@@ -50,6 +70,7 @@ POOL: dict[str, Any] = {
             "format": {"type": "str"},
             "protocol": {"type": "str"},
             "mount_options": {"type": "list", "elements": "str", "default": []},
+            "adapter": ADAPTER,
         },
     },
     "target": {
@@ -79,6 +100,7 @@ def described(options: Mapping[str, Any], name: str) -> PoolDefinition | None:
         source=source,
         target=target,
         uuid=_given("uuid", model.parse_uuid, options["uuid"]),
+        kept=Kept(hba=_hba(options["source"])),
     )
 
 
@@ -98,7 +120,38 @@ def _source(told: Mapping[str, Any] | None) -> Source:
         format=told["format"],
         protocol_version=told["protocol"],
         mount_options=parsed_list("source.mount_options", model.parse_mount_option, told["mount_options"]),
+        adapter=_adapter(told.get("adapter")),
     )
+
+
+def _adapter(told: Mapping[str, Any] | None) -> Adapter | None:
+    if told is None:
+        return None
+    foreign = ("wwpn", "wwnn", "parent", "fabric") if told["type"] == "scsi_host" else ("host", "unique_id")
+    for name in foreign:
+        if told[name] is not None:
+            raise InputError(
+                f"source.adapter.{name}: an adapter of type {told['type']} has none", option=f"source.adapter.{name}"
+            )
+    if told["type"] == "fc_host":
+        return FcHostAdapter(
+            wwnn=parsed("source.adapter.wwnn", parse_wwn, told["wwnn"]),
+            wwpn=parsed("source.adapter.wwpn", parse_wwn, told["wwpn"]),
+            parent=_given("source.adapter.parent", parse_parent, told["parent"]),
+            parent_fabric_wwn=_given("source.adapter.fabric", parse_wwn, told["fabric"]),
+        )
+    name = parsed("source.adapter.host", parse_parent, told["host"])
+    if is_wwn(name):
+        return ScsiHostAdapter(unique_id=told["unique_id"])
+    by_number = name.startswith("host")
+    return ScsiHostAdapter(name if by_number else None, None if by_number else name, told["unique_id"])
+
+
+def _hba(told: Mapping[str, Any] | None) -> str | None:
+    """Return the WWPN that an HBA is named by; libvirt's XML has no place for it."""
+    given = ((told or {}).get("adapter") or {}).get("host")
+    name = None if given is None else parsed("source.adapter.host", parse_parent, given)
+    return name if name is not None and is_wwn(name) else None
 
 
 def _target(told: Mapping[str, Any] | None) -> Target:

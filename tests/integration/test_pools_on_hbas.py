@@ -37,7 +37,15 @@ def luns(lab: Lab) -> Iterator[list[str]]:
 
 
 def info(title: str, *names: str) -> Task:
-    return {"name": title, "virt.san.storage_pool_info": {"name": list(names)}}
+    """Look at pools. LUNs come a moment after the HBA or session that they are behind: the first pool has some."""
+    return {
+        "name": title,
+        "virt.san.storage_pool_info": {"name": list(names)},
+        "register": "found",
+        "until": "found.pools[0].volumes | default([], true) | length > 0",
+        "retries": 20,
+        "delay": 1,
+    }
 
 
 def through_all_states(wanted: dict[str, Any], *while_active: Task) -> list[Task]:
@@ -93,3 +101,132 @@ def test_all_multipath_devices(lab: Lab, ansible: Ansible, luns: list[str]) -> N
         assert lab.ssh(host, "dmsetup table; cat /proc/partitions") == before[host]
         assert lab.ssh(host, OURS) == ""
     assert paths[0] == paths[1] == {f"/dev/disk/by-id/dm-uuid-mpath-{wwid}" for wwid in luns}
+
+
+# Type scsi
+
+
+FABRIC_A = "0000:00:05.0"
+"""The card in fabric A."""
+VPORTS = "cat /sys/class/fc_vports/*/port_name 2>/dev/null; true"
+
+
+@pytest.mark.full
+def test_behind_an_hba(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
+    """By its PCI address, its WWPN and its number it is the same HBA, and known by what a task has named it by."""
+    wwpns = {host: lab.ssh(host, f"cat {port_of(lab, host)}/port_name").removeprefix("0x") for host in HOSTS}
+    adapter = {"type": "scsi_host", "host": FABRIC_A}
+    run = play(ansible, *through_all_states({"name": "hba", "type": "scsi", "source": {"adapter": adapter}}))
+    for host in HOSTS:
+        found = judge(run, host)
+        assert names(found) >= set(luns)
+        assert found["sources"][0]["hba"] == FABRIC_A
+        assert lab.ssh(host, OURS) == ""
+    mine = "{{ " + repr(wwpns) + "[inventory_hostname] }}"
+    again = play(
+        ansible,
+        pool(
+            "by name", name="hba", type="scsi", source={"adapter": {"type": "scsi_host", "host": mine}}, state="active"
+        ),
+        info("volumes", "hba"),
+        {
+            **shell("number", "basename $(ls -d /sys/bus/pci/devices/0000:00:05.0/virtio*/net/*/ctlr_*/host*)"),
+            "register": "n",
+        },
+        pool("by number", name="hba", type="scsi", source={"adapter": {"type": "scsi_host", "host": "{{ n.stdout }}"}}),
+        pool("gone", name="hba", state="absent"),
+    )
+    for host in HOSTS:
+        assert one(again, host, "by name")["pool"]["hba"] == wwpns[host]
+        assert names(one(again, host, "volumes")["pools"][0]) >= set(luns)
+        assert one(again, host, "by number")["changed"] is False
+
+
+def port_of(lab: Lab, host: str) -> str:
+    """Return where the kernel has the FC port of the card in fabric A."""
+    return lab.ssh(host, f"ls -d /sys/bus/pci/devices/{FABRIC_A}/virtio*/net/*/ctlr_*/host*/fc_host/host*")
+
+
+@pytest.fixture(scope="module")
+def guests(lab: Lab) -> dict[str, dict[str, str]]:
+    """For each host the WWNs of a virtual HBA, and the WWID of a LUN that is mapped and zoned to that alone."""
+    wwns = {host: (f"5001a4a00000b{number}1f", f"5001a4a00000b{number}10") for number, host in enumerate(HOSTS)}
+    lab("lun", "create", *[word for host in HOSTS for word in (f"pool-{host}", "64M")])
+    for host, (wwpn, _wwnn) in wwns.items():
+        lab("lun", "map", f"pool-{host}", "27", "--initiator", wwpn, "--target", "a")
+        lab("zone", "set", f"pool-{host}", wwpn, "array:a")
+    return {host: {"wwpn": wwns[host][0], "wwnn": wwns[host][1], "wwid": lab.wwid(f"pool-{host}")} for host in HOSTS}
+
+
+def of_guest(guests: dict[str, dict[str, str]]) -> dict[str, Any]:
+    mine = {key: "{{ " + repr({host: told[key] for host, told in guests.items()}) + "[inventory_hostname] }}"
+            for key in ("wwpn", "wwnn")}  # fmt: skip
+    adapter = {"type": "fc_host", **mine, "parent": FABRIC_A}
+    return {"name": "guest", "type": "scsi", "source": {"adapter": adapter}}
+
+
+@pytest.mark.full
+def test_behind_a_virtual_hba(lab: Lab, ansible: Ansible, guests: dict[str, dict[str, str]]) -> None:
+    """It comes with the pool and goes with it, and so does its LUN."""
+    look = shell("vports", VPORTS)
+    run = play(ansible, *through_all_states(of_guest(guests), look))
+    for host in HOSTS:
+        found = judge(run, host)
+        assert names(found) == {guests[host]["wwid"]}
+        assert one(run, host, "active run")["pool"]["made"] == [f"vHBA {guests[host]['wwpn']}"]
+        assert one(run, host, "vports")["stdout"] == f"0x{guests[host]['wwpn']}"
+        assert lab.ssh(host, VPORTS) == ""
+        assert guests[host]["wwid"] not in lab.ssh(host, "ls /dev/disk/by-id; dmsetup ls")
+        assert lab.ssh(host, OURS) == ""
+
+
+@pytest.mark.full
+def test_a_lun_in_use_keeps_the_pool(lab: Lab, ansible: Ansible, guests: dict[str, dict[str, str]]) -> None:
+    disk = f"/dev/disk/by-id/scsi-{guests['kvm1']['wwid']}"
+    run = play(
+        ansible,
+        pool("up", **of_guest(guests), state="active"),
+        info("volumes", "guest"),
+        shell("use", f"mkfs.ext4 -q -F {disk} && mount {disk} /mnt"),
+        pool("stop", name="guest", state="inactive", may_fail=True),
+        shell("still there", f"{VPORTS}; touch /mnt/file && umount /mnt"),
+        pool("down", name="guest", state="absent"),
+        hosts="kvm1",
+    )
+    stop = one(run, "kvm1", "stop")
+    assert (stop["error"], "/mnt" in stop["msg"]) == ("InUseError", True)
+    assert one(run, "kvm1", "still there")["stdout"] == f"0x{guests['kvm1']['wwpn']}"
+    assert lab.ssh("kvm1", VPORTS) == ""
+
+
+@pytest.mark.full
+def test_a_virtual_hba_that_was_there(ansible: Ansible, guests: dict[str, dict[str, str]]) -> None:
+    names_of_it = {key: guests["kvm1"][key] for key in ("wwpn", "wwnn")}
+    ansible.module("kvm1", "npiv_vport", **names_of_it, parent=FABRIC_A, persistent=False)
+    run = play(
+        ansible,
+        pool("up", **of_guest(guests), state="active"),
+        pool("down", name="guest", state="absent"),
+        shell("vports", VPORTS),
+        hosts="kvm1",
+    )
+    assert "made" not in one(run, "kvm1", "up")["pool"]
+    assert one(run, "kvm1", "vports")["stdout"] == f"0x{guests['kvm1']['wwpn']}"
+    ansible.module("kvm1", "npiv_vport", wwpn=guests["kvm1"]["wwpn"], state="absent")
+
+
+@pytest.mark.full
+def test_a_virtual_hba_that_cannot_log_in(lab: Lab, ansible: Ansible, guests: dict[str, dict[str, str]]) -> None:
+    """A clear error, and nothing left behind; the other host has its pool nevertheless."""
+    lab("fault", "reject-logins", "on", "--port", "kvm1:a", "--kind", "fdisc")
+    run = play(ansible, pool("up", **of_guest(guests), state="active", timeout=20, may_fail=True))
+    failed = one(run, "kvm1", "up")
+    assert failed["error"] == "ApplyError"
+    assert "vport_state is" in failed["msg"]
+    assert "nothing is left of it" in failed["msg"]
+    assert one(run, "kvm2", "up")["pool"]["state"] == "active"
+    assert lab.ssh("kvm1", f"{VPORTS}; ls /run/virt-san/made 2>/dev/null; true") == ""
+    lab("fault", "reject-logins", "off", "--port", "kvm1:a", "--kind", "fdisc")
+    run = play(ansible, pool("up", name="guest", state="active"), pool("gone", name="guest", state="absent"))
+    assert [one(run, host, "up")["pool"]["state"] for host in HOSTS] == ["active", "active"]
+    assert [lab.ssh(host, VPORTS) for host in HOSTS] == ["", ""]

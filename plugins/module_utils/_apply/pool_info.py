@@ -157,5 +157,7 @@ def _group(pool: PoolDefinition, seen: Seen) -> Group | None:
 def _named_sources(pool: PoolDefinition) -> list[dict[str, Any]]:
     """Return what a definition names as sources; of a volume group, what it is really on replaces that."""
     devices = [{"path": device.path} for device in pool.source.devices]
+    if pool.source.adapter is not None:
+        return [{**pool.to_dict()["source"]["adapter"], **({"hba": pool.kept.hba} if pool.kept.hba else {})}]
     exports = [{"host": server.name, "dir": pool.source.directory} for server in pool.source.hosts]
     return [*devices, *exports]

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import look_at_devices
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
-from ansible_collections.virt.san.plugins.module_utils._host import busy, folders, mount
+from ansible_collections.virt.san.plugins.module_utils._host import busy, folders, mount, scsi
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
@@ -30,7 +30,9 @@ def look(host: Host, needs: Needs, noted: bool, with_users: bool) -> Seen:
     seen = _look_at_paths(host, needs, noted, with_users)
     if needs.san:
         # sysfs alone: neither a device nor multipathd is asked, and so nothing can hang.
-        seen = replace(seen, san=read_san(host, checkers=False, uses=False))
+        san = read_san(host, checkers=False, uses=False)
+        numbers = {hba.name: scsi.read_unique_id(host, hba.name) for hba in san.hbas}
+        seen = replace(seen, san=san, unique_ids=numbers)
     return seen if needs.group is None and not needs.devices else look_at_devices(host, needs, seen)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -59,6 +60,7 @@ class NativeKeeper:
             # Of a pool that has a definition the note is only about how it was started.
             spoilt=spoilt or (lost if pool is None else None),
             others=self._others(name),
+            made=self._made(name),
         )
 
     def _others(self, name: str) -> dict[str, PoolDefinition]:
@@ -66,6 +68,13 @@ class NativeKeeper:
         running = {one: self._read(files.started_path(one), one)[0] for one in defined(self.host, files.STARTED)}
         kept = {one: self._read(files.definition_path(one), one)[0] for one in defined(self.host)}
         return {one: pool for one, pool in {**running, **kept}.items() if pool is not None and one != name}
+
+    def _made(self, name: str) -> tuple[str, ...]:
+        try:
+            told = json.loads(self.host.read(files.made_path(name)) or "[]")
+        except ValueError:
+            return ()  # what somebody has spoilt names nothing that could be taken away
+        return tuple(one for one in told if isinstance(one, str)) if isinstance(told, list) else ()
 
     def _read(self, path: str, name: str) -> tuple[PoolDefinition | None, str | None]:
         """Return a definition; or why there is one that cannot be read."""
@@ -147,9 +156,12 @@ class NativeKeeper:
             self._write(files.started_path(step.pool.name), step.pool)
         elif isinstance(step, steps.NoteStopped):
             self._strike_out(step.name)
+        elif isinstance(step, steps.NoteMade):
+            self._note_made(step)
         elif isinstance(step, steps.Undefine):
             self._remove(files.definition_path(step.name))
             keeping.remove_folders(host, files.FOLDERS)
+            host.remove_file(files.made_path(step.name))
             self._strike_out(step.name)
         else:
             return False
@@ -168,8 +180,19 @@ class NativeKeeper:
         self.host.remove_file(files.kept_path(path))
         self.host.remove_file(path)
 
+    def _note_made(self, step: steps.NoteMade) -> None:
+        path = files.made_path(step.name)
+        if step.what:
+            self.host.write_file(path, json.dumps(step.what) + "\n")
+            return
+        self.host.remove_file(path)
+        self._remove_folders()
+
     def _strike_out(self, name: str) -> None:
         self._remove(files.started_path(name))
+        self._remove_folders()
+
+    def _remove_folders(self) -> None:
         # Not what is half written there: the boot may be about to note that another pool has started.
         for folder in files.STARTED_FOLDERS:
             self.host.remove_folder(folder)

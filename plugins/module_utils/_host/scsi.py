@@ -133,6 +133,12 @@ def read_hosts(host: Host) -> list[ScsiHost]:
     return sorted(hosts)
 
 
+def read_unique_id(host: Host, name: str) -> int:
+    """Return which of the SCSI hosts of its PCI device "host3" is; 0 where the driver does not count them."""
+    text = host.read(f"{HOSTS}/{name}/unique_id") or ""
+    return int(text) if text.isdigit() else 0
+
+
 def read_addresses(host: Host) -> list[Hctl]:
     """Return the addresses of all SCSI devices, with or without a driver."""
     found = (parse_hctl(name) for name in host.entries(DEVICES))

@@ -19,6 +19,8 @@ class Kept:
     """Somebody has promised that no other host uses the storage while this one does."""
     adopted: str | None = None
     """What was on the device before it became the pool's: UUID of the file system, ID of the partition table."""
+    hba: str | None = None
+    """Who its HBA is: WWPN or PCI address. The number that the kernel gives to an HBA says nothing after a boot."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is set."""
@@ -41,10 +43,14 @@ def parse_kept(text: str) -> Kept:
     unknown = sorted(set(told) - set(asdict(NOTHING)))
     if unknown:
         raise ValueError(f"{', '.join(unknown)} is not understood")
-    single_host, adopted = told.get("single_host", False), told.get("adopted")
-    if not isinstance(single_host, bool) or not isinstance(adopted, (str, type(None))):
-        raise ValueError("single_host is true or false, adopted is text")
-    return Kept(single_host, adopted)
+    single_host = told.get("single_host", False)
+    if not isinstance(single_host, bool):
+        raise ValueError("single_host is true or false")
+    texts = {name: told.get(name) for name in ("adopted", "hba")}
+    for name, text in texts.items():
+        if not isinstance(text, (str, type(None))):
+            raise ValueError(f"{name} is text")
+    return Kept(single_host, **texts)
 
 
 def made_uuid(pool: str, identity: str) -> str:

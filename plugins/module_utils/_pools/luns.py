@@ -15,7 +15,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.block import Logic
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
-from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Needs, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Needs, Seen, Way
 
 FOLDER = "/dev"
 
@@ -75,6 +75,15 @@ def check_target(pool: PoolDefinition) -> None:
     given = pool.target.permissions
     if (given.mode, given.owner, given.group) != (None, None, None):
         raise ValueError(f"target.permissions: a pool of type {pool.type} has no folder of its own")
+
+
+def steps_of(way: Way | None) -> tuple[Step, ...]:
+    """Return the steps of a way, none where it was not asked for. Raises its refusal."""
+    if way is None:
+        return ()
+    if way.refusal is not None:
+        raise way.refusal
+    return way.steps
 
 
 def volumes_of(units: Iterable[LogicalUnit]) -> list[Volume]:

@@ -9,7 +9,7 @@ once it is, noted as stopped once it is, and forgotten last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,13 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDe
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, PoolType, Seen
-from ansible_collections.virt.san.plugins.module_utils._pools.steps import Define, NoteStarted, NoteStopped, Undefine
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
+    Define,
+    NoteMade,
+    NoteStarted,
+    NoteStopped,
+    Undefine,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class Known:
     """Why its definition cannot be read."""
     others: Mapping[str, PoolDefinition] = field(default_factory=dict)
     """The other pools."""
+    made: tuple[str, ...] = ()
+    """What the pool has made since the last boot to get at its units."""
 
     @property
     def latest(self) -> PoolDefinition | None:
@@ -98,7 +106,8 @@ def definition(known: Known, wanted: Wanted, new_uuid: str) -> PoolDefinition | 
 
 def _kept(old: PoolDefinition | None, new: PoolDefinition, wanted: Wanted) -> Kept:
     """Return what stays beside the definition, and what the task says anew."""
-    kept = Kept() if old is None else old.kept
+    # Who its HBA is, is a part of what it is.
+    kept = replace(Kept() if old is None else old.kept, hba=new.kept.hba)
     if old is not None and old.source.devices != new.source.devices:
         kept = replace(kept, adopted=None)  # that was on another device
     return kept if wanted.single_host is None else replace(kept, single_host=wanted.single_host)
@@ -164,6 +173,13 @@ def _shown(
     return {"pool": {**pool.to_dict(), **told, **more}}
 
 
+def _made(what: tuple[str, ...], steps: Iterable[Step] = ()) -> dict[str, Any]:
+    """Return what the pool has made by itself, after the steps."""
+    for step in steps:
+        what = step.what if isinstance(step, NoteMade) else what
+    return {"made": list(what)} if what else {}
+
+
 @dataclass(frozen=True)
 class _Present:
     """One pool on its way to being there."""
@@ -184,10 +200,12 @@ class _Present:
         running = self.wanted.state == "active" or (self.live is not None and self.wanted.state != "inactive")
         later = kind.restart_for(self.live, self.pool) if running and self.live is not None else ()
         persistent = self.wanted.persistent
+        steps = (*defining, *changes.steps, *switching)
+        before, after = {**changes.before, **_made(known.made)}, {**changes.after, **_made(known.made, steps)}
         return PoolPlan(
-            (*defining, *changes.steps, *switching),
-            _shown(known.latest, self.live is not None, built_now, known.pool is not None, changes.before),
-            _shown(self.pool, running, built, persistent, changes.after),
+            steps,
+            _shown(known.latest, self.live is not None, built_now, known.pool is not None, before),
+            _shown(self.pool, running, built, persistent, after),
             (*changes.warnings, *((_warn_later(self.pool.name, later),) if later else ())),
             self.pool,
             running,
@@ -261,9 +279,12 @@ class _Present:
 
 def stopping(known: Known, seen: Seen, kind: PoolType, live: PoolDefinition | None, force: bool) -> tuple[Step, ...]:
     """Return what stops a pool, if it runs. Raises InUseError."""
-    steps = kind.stop(live, seen, force) if live is not None else ()
-    noted = known.started is not None
-    return (*steps, NoteStopped(known.name)) if noted else steps
+    # A run that was killed may have made something and not come to use it.
+    ending = known.latest if live is None and known.made else live
+    steps = kind.stop(ending, seen, force) if ending is not None else ()
+    made = (NoteMade(known.name, ()),) if known.made else ()
+    noted = (NoteStopped(known.name),) if known.started is not None else ()
+    return (*steps, *made, *noted)
 
 
 def _absent(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, live: PoolDefinition | None) -> PoolPlan:
@@ -279,7 +300,8 @@ def _absent(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, live: Pool
         steps.extend(kind.delete(old, seen))
     if known.pool is not None or known.spoilt:
         steps.append(Undefine(known.name))
-    before = _shown(old, live is not None, kind.is_built(old, seen), known.pool is not None, {})
+    made = _made(known.made)
+    before = _shown(old, live is not None, kind.is_built(old, seen), known.pool is not None, made)
     return PoolPlan(tuple(steps), before, {"pool": None})
 
 

@@ -13,8 +13,9 @@ from ansible_collections.virt.san.plugins.module_utils._pools.logical import Log
 from ansible_collections.virt.san.plugins.module_utils._pools.luns import LunPool
 from ansible_collections.virt.san.plugins.module_utils._pools.mpath import MpathPool
 from ansible_collections.virt.san.plugins.module_utils._pools.netfs import NetfsPool
+from ansible_collections.virt.san.plugins.module_utils._pools.scsi import ScsiPool
 
-_LUNS: tuple[LunPool, ...] = (MpathPool(),)
+_LUNS: tuple[LunPool, ...] = (MpathPool(), ScsiPool())
 LUN_POOLS: dict[str, LunPool] = {one.name: one for one in _LUNS}
 """Those whose volumes are logical units as the array has them."""
 

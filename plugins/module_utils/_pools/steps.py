@@ -13,6 +13,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     PoolDefinition,
     format_mode,
 )
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 
 # What is written down of a pool.
 
@@ -57,6 +58,36 @@ class NoteStopped:
 
     def describe(self) -> str:
         return f"note that pool {self.name} does not run"
+
+
+@dataclass(frozen=True)
+class NoteMade:
+    """Note down, until the next boot, what a pool has made to get at its units: that goes when it is stopped."""
+
+    name: str
+    what: tuple[str, ...]
+    """As in "vHBA 5001a4a000000001". Nothing: the note is struck out."""
+
+    def describe(self) -> str:
+        if not self.what:
+            return f"note that nothing is left of what pool {self.name} has made"
+        return f"note that pool {self.name} makes {', '.join(self.what)}"
+
+
+@dataclass(frozen=True)
+class MakeVhba:
+    """Have a virtual HBA logged in. One that the pool makes and the fabric does not let in is deleted again."""
+
+    pool: str
+    wwpn: str
+    make: tuple[Step, ...]
+    own: bool
+    """It goes when the pool is stopped, and if it cannot log in."""
+    noted: tuple[str, ...] = ()
+    """What was noted as made before."""
+
+    def describe(self) -> str:
+        return "; ".join(step.describe() for step in self.make)
 
 
 # Devices.

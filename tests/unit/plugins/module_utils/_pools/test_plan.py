@@ -44,6 +44,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
 )
 from ansible_collections.virt.san.tests.unit.support.multipathing import wwid
 from ansible_collections.virt.san.tests.unit.support.pool_world import (
+    GUEST,
     IMAGES,
     ISOS,
     LUNS,
@@ -58,8 +59,8 @@ from ansible_collections.virt.san.tests.unit.support.pool_world import (
     table,
 )
 
-POOLS = (IMAGES, ISOS, MAPS, PARTS, VMS)
-WITHOUT_FOLDER = ("disk", "mpath")
+POOLS = (GUEST, IMAGES, ISOS, MAPS, PARTS, VMS)
+WITHOUT_FOLDER = ("disk", "mpath", "scsi")
 OLD = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
 
 

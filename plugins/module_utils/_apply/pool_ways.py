@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How what carries the units of a pool comes to this host and leaves it: worked out only where a plan needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ansible_collections.virt.san.plugins.module_utils._apply import pool_vhba, removal
+from ansible_collections.virt.san.plugins.module_utils._host import scsi
+from ansible_collections.virt.san.plugins.module_utils._host.hbas import read_fabric
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.pool import FcHostAdapter, PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._plan.multipath_steps import FlushMap, ForgetWwid, WriteDropIn
+from ansible_collections.virt.san.plugins.module_utils._plan.npiv_steps import DeleteVport
+from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import DeletePaths, TakeOut, UnlistDevice
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+from ansible_collections.virt.san.plugins.module_utils._pools import adapters
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, Wanted
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import MakeVhba
+
+REMOVAL = (FlushMap, ForgetWwid, WriteDropIn, TakeOut, UnlistDevice, DeletePaths)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How far a look may go."""
+
+    ways: bool = False
+    """Work out how what carries the units comes or leaves."""
+    check_mode: bool = True
+    """Nothing may be written, not even so that disks say who they are."""
+
+
+def with_lasting_names(host: Host, wanted: Wanted, known: Known) -> Wanted:
+    """Return what is wanted, with an HBA known by WWPN or PCI address. Raises what `adapters.lasting` raises."""
+    pool = wanted.pool
+    if pool is None or pool.source.adapter is None or wanted.state == "absent":
+        return wanted
+    hbas = read_fabric(host).hbas
+    numbers = {hba.name: scsi.read_unique_id(host, hba.name) for hba in hbas}
+    return replace(wanted, pool=adapters.lasting(pool, hbas, numbers, known.latest))
+
+
+def with_ways(host: Host, known: Known, wanted: Wanted, pool: PoolDefinition, seen: Seen, how: Look) -> Seen:
+    """Return what is seen, with how the pool's units come or leave, whichever the plan will ask for."""
+    if not how.ways:
+        return seen
+    adapter = pool.source.adapter
+    if wanted.state == "active" and isinstance(adapter, FcHostAdapter):
+        return replace(seen, coming=pool_vhba.coming(host, pool, adapter, known.made))
+    if wanted.state in ("inactive", "absent") and known.made:
+        keep = wanted.state == "inactive"
+        return replace(seen, leaving=pool_vhba.leaving(host, known.made, how.check_mode, wanted.force, keep))
+    return seen
+
+
+def perform(host: Host, step: Step, timeout: float) -> bool:
+    """Carry out a step, if it is one about what carries units; tell whether it is. Raises SanError, OSError."""
+    if isinstance(step, MakeVhba):
+        pool_vhba.make(host, step, timeout)
+    elif isinstance(step, DeleteVport):
+        pool_vhba.delete(host, step, timeout)
+    elif isinstance(step, REMOVAL):
+        removal.perform(host, step, timeout)
+    else:
+        return False
+    return True
