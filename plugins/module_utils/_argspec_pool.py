@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._argspec import parsed, parsed_list
+from ansible_collections.virt.san.plugins.module_utils._argspec import CHAP, parsed, parsed_list
 from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.module_utils._model import pool as model
 from ansible_collections.virt.san.plugins.module_utils._model.disk import device_path
-from ansible_collections.virt.san.plugins.module_utils._model.ids import is_wwn, parse_wwn
+from ansible_collections.virt.san.plugins.module_utils._model.ids import is_wwn, parse_iqn, parse_wwn
+from ansible_collections.virt.san.plugins.module_utils._model.iscsi import PORT, Chap, Portal, parse_chap, parse_portal
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import parse_parent
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Adapter,
+    Auth,
     FcHostAdapter,
     Permissions,
     PoolDefinition,
@@ -53,12 +55,12 @@ ADAPTER: dict[str, Any] = {
     "required_if": [("type", "fc_host", ("wwpn", "wwnn")), ("type", "scsi_host", ("host",))],
 }
 
-DEVICE_FOLDERS = {"disk": "/dev", "mpath": "/dev/mapper", "scsi": "/dev/disk/by-id"}
+DEVICE_FOLDERS = {"disk": "/dev", "iscsi": "/dev/disk/by-id", "mpath": "/dev/mapper", "scsi": "/dev/disk/by-id"}
 """Where libvirt is to look for the devices of a pool, unless somebody says otherwise."""
 
 POOL: dict[str, Any] = {
     "name": {"type": "str"},
-    "type": {"type": "str", "choices": ["dir", "disk", "fs", "logical", "mpath", "netfs", "scsi"]},
+    "type": {"type": "str", "choices": ["dir", "disk", "fs", "iscsi", "logical", "mpath", "netfs", "scsi"]},
     "uuid": {"type": "str"},
     "source": {
         "type": "dict",
@@ -71,6 +73,9 @@ POOL: dict[str, Any] = {
             "protocol": {"type": "str"},
             "mount_options": {"type": "list", "elements": "str", "default": []},
             "adapter": ADAPTER,
+            "target": {"type": "str"},
+            "portals": {"type": "list", "elements": "str", "default": []},
+            "chap": CHAP,
         },
     },
     "target": {
@@ -88,7 +93,7 @@ def described(options: Mapping[str, Any], name: str) -> PoolDefinition | None:
     """Return the pool that the typed options describe; None if they only name it. Raises InputError."""
     if options["type"] is None:
         return None
-    source, target = _source(options["source"]), _target(options["target"])
+    source, target = _source(options["source"], name), _target(options["target"])
     if options["type"] == "logical" and target.path is None:
         # libvirt wants it said, as below.
         target = replace(target, path=f"/dev/{source.name or name}")
@@ -100,7 +105,7 @@ def described(options: Mapping[str, Any], name: str) -> PoolDefinition | None:
         source=source,
         target=target,
         uuid=_given("uuid", model.parse_uuid, options["uuid"]),
-        kept=Kept(hba=_hba(options["source"])),
+        kept=Kept(hba=_hba(options["source"]), portals=tuple(map(str, _portals(options["source"])[1:]))),
     )
 
 
@@ -108,13 +113,29 @@ def _given(option: str, parse: Callable[[Any], Any], value: Any) -> Any:
     return None if value is None else parsed(option, parse, value)
 
 
-def _source(told: Mapping[str, Any] | None) -> Source:
+def secret_of(options: Mapping[str, Any]) -> Chap | None:
+    """Return what the pool is to log in with. Raises InputError."""
+    given = (options["source"] or {}).get("chap")
+    return None if given is None else parsed("source.chap", parse_chap, given)
+
+
+def _portals(told: Mapping[str, Any] | None) -> tuple[Portal, ...]:
+    return parsed_list("source.portals", parse_portal, (told or {}).get("portals") or [])
+
+
+def _source(told: Mapping[str, Any] | None, name: str) -> Source:
     if told is None:
         return Source()
     server = _given("source.host", model.parse_server, told["host"])
+    hosts = () if server is None else (SourceHost(server),)
+    # libvirt knows one.
+    first = tuple(SourceHost(one.address, None if one.port == PORT else one.port) for one in _portals(told)[:1])
+    target, chap = _given("source.target", parse_iqn, told.get("target")), told.get("chap")
+    devices = map(SourceDevice, parsed_list("source.devices", device_path, told["devices"]))
     return Source(
-        hosts=() if server is None else (SourceHost(server),),
-        devices=tuple(map(SourceDevice, parsed_list("source.devices", device_path, told["devices"]))),
+        hosts=(*hosts, *first),
+        devices=(*devices, *(() if target is None else (SourceDevice(target),))),
+        auth=None if chap is None else Auth("chap", chap["username"], None, f"virt-san/{name}"),
         directory=_given("source.dir", model.parse_path, told["dir"]),
         name=told["name"],
         format=told["format"],

@@ -13,9 +13,10 @@ version_added: 0.1.0
 description:
   - Keeps storage pools as libvirt knows them, without libvirt - the same few options for every kind of storage.
   - A pool is defined, built if there is nothing to start yet, started, and on demand started at every boot.
-  - Types so far are V(dir), a folder of the host, V(disk), a LUN with a partition table, V(fs), a file system on a LUN
-    of its own, V(netfs), an export of an NFS server, V(logical), a volume group of LVM, V(mpath), the multipath devices
-    of the host, and V(scsi), all LUNs behind an HBA, which may be a virtual one of the pool's own.
+  - Types are V(dir), a folder of the host, V(disk), a LUN with a partition table, V(fs), a file system on a LUN
+    of its own, V(iscsi), the LUNs of an iSCSI target, V(netfs), an export of an NFS server, V(logical), a volume group
+    of LVM, V(mpath), the multipath devices of the host, and V(scsi), all LUNs behind an HBA, which may be a virtual one
+    of the pool's own.
   - The definition is kept as libvirt's storage pool XML in C(/etc/virt-san/pools), so that C(virsh pool-define) takes
     the file as it is.
   - What is in use is not stopped and not deleted; who uses it is named. A server that does not answer makes the task
@@ -57,6 +58,9 @@ options:
         V(dir), and stopping it ends nothing.
       - V(fs) - a file system on one LUN (or disk), mounted with C(nodev), C(nosuid) and C(noexec). It runs as long as
         it is mounted, whoever has mounted it, on one host at a time.
+      - V(iscsi) - the LUNs of one iSCSI target, each a volume named by its WWID. It runs if that is noted and there is
+        a session with one of its portals. Sessions that are there already are used, and stay when the pool stops; so do
+        those that M(virt.san.iscsi_session) has log in at boot by then.
       - V(netfs) - an NFS export, mounted with C(nodev), C(nosuid) and C(noexec). It runs as long as it is mounted,
         whoever has mounted it.
       - V(logical) - a volume group on LUNs. It belongs to the host that makes it; on others it is found built, and
@@ -67,7 +71,7 @@ options:
         there. A virtual HBA that is not there is made when the pool starts, and deleted when it stops, with what is
         only behind it.
     type: str
-    choices: [dir, disk, fs, logical, mpath, netfs, scsi]
+    choices: [dir, disk, fs, iscsi, logical, mpath, netfs, scsi]
   uuid:
     description:
       - UUID of a new pool. By default a random one, which then stays.
@@ -108,6 +112,45 @@ options:
             made.
           - O(type=logical) - V(lvm2).
         type: str
+      target:
+        description:
+          - Name of the target of O(type=iscsi), which needs one.
+        type: str
+      portals:
+        description:
+          - Where the target listens, each an IP address, with the port if it is not 3260. O(type=iscsi) needs one.
+          - A portal that does not answer is a warning as long as another one does. It is logged in to when the task
+            runs again.
+          - libvirt's XML has one portal. It is the first one; the others are kept beside it.
+        type: list
+        elements: str
+        default: []
+      chap:
+        description:
+          - What to log in with. By default without a password, or by that of a record that open-iscsi has already.
+          - It is kept in C(/etc/virt-san/secrets), where only root reads it, so that the pool can start at boot; of a
+            transient pool it is not. It is neither an argument of a command nor in results.
+          - Of a pool that runs, another password counts from its next start on.
+        type: dict
+        suboptions:
+          username:
+            description:
+              - Name of this host.
+            type: str
+            required: true
+          password:
+            description:
+              - Password of this host.
+            type: str
+            required: true
+          mutual_username:
+            description:
+              - Name by which the target proves itself to the host.
+            type: str
+          mutual_password:
+            description:
+              - Its password, another one than O(source.chap.password).
+            type: str
       adapter:
         description:
           - The HBA of O(type=scsi), which needs one.
@@ -168,8 +211,8 @@ options:
           - Folder of a pool of O(type=dir), mount point of O(type=fs) and O(type=netfs). Needed for these. It is made
             if it is missing.
           - With O(type=logical) it is C(/dev/NAME), with O(type=disk) by default C(/dev), with O(type=mpath) by default
-            C(/dev/mapper), with O(type=scsi) by default C(/dev/disk/by-id); these may leave it out. For the last two
-            only libvirt goes by it.
+            C(/dev/mapper), with O(type=iscsi) and O(type=scsi) by default C(/dev/disk/by-id); these may leave it out.
+            For the last three only libvirt goes by it.
         type: str
       permissions:
         description:
@@ -216,7 +259,7 @@ options:
         (RV(pool.adopted)).
       - V(overwrite) - what is on the devices that are named may be lost. A device in use, one of another volume group,
         or one that could not be looked at is refused all the same.
-      - With V(dir), V(mpath), V(netfs) and V(scsi) nothing is ever overwritten, and this means V(if_needed).
+      - With V(dir), V(iscsi), V(mpath), V(netfs) and V(scsi) nothing is ever overwritten, and this means V(if_needed).
     type: str
     choices: [if_needed, never, overwrite]
     default: if_needed
@@ -248,7 +291,7 @@ options:
         in use on this host, or if the table is not the pool's. Uses by other hosts are not seen.
       - V(fs) - the file system is erased, so that the LUN is blank, and the mount point goes if it is empty then.
         Refused if any host has it mounted, or if it is not the pool's.
-      - V(mpath), V(scsi) - nothing. The logical units are the array's.
+      - V(iscsi), V(mpath), V(scsi) - nothing. The logical units are the array's.
       - V(netfs) - only the mount point, if it is empty then. The files are the server's, and may be in use by other
         hosts.
       - V(logical) - all volumes, the group, and the labels of LVM, so that the LUNs are blank.
@@ -258,8 +301,8 @@ options:
     description:
       - With O(state=inactive) and O(state=absent), unmount an export also if it is in use, or if its server does not
         answer. Who has a file open keeps that file alone, and what was not written yet is lost.
-      - For a LUN that leaves with a pool of O(type=scsi), that I/O which waits in its multipath device for a path may
-        fail. A LUN in use is refused all the same.
+      - For a LUN that leaves with a pool of O(type=iscsi) or O(type=scsi), that I/O which waits in its multipath device
+        for a path may fail. A LUN in use is refused all the same.
       - Without it nothing is ever unmounted lazily, and O(type=fs) never is.
     type: bool
     default: false
@@ -277,12 +320,13 @@ requirements:
   - for O(type=logical) C(lvm2), for O(type=fs) C(e2fsprogs) or C(xfsprogs), for O(type=disk) C(sfdisk) (C(fdisk) on
     Debian, C(util-linux) elsewhere)
   - for these LUNs that know persistent reservations (SPC-3)
+  - for O(type=iscsi) C(iscsiadm) and an iSCSI name (C(open-iscsi), C(iscsi-initiator-utils))
   - for O(type=scsi) with a virtual HBA, an HBA that can do NPIV
   - for O(type=netfs) C(mount.nfs) on the host (C(nfs-common), C(nfs-utils))
 notes:
-  - Kept on the host - a definition in C(/etc/virt-san/pools), with what XML cannot say in C(NAME.json), until the next
-    boot notes in C(/run/virt-san/pools) and C(/run/virt-san/made), and for O(autostart) a unit
-    C(virt-san-pool@NAME.service), the target C(virt-san-pools.target), and
+  - Kept on the host - a definition in C(/etc/virt-san/pools), with what XML cannot say in C(NAME.json), a password in
+    C(/etc/virt-san/secrets), until the next boot notes in C(/run/virt-san/pools) and C(/run/virt-san/made), and for
+    O(autostart) a unit C(virt-san-pool@NAME.service), the target C(virt-san-pools.target), and
     C(/usr/local/lib/virt-san/virt-san-pools.pyz), the program that the units run. It consists of this module's own code
     and is replaced when that changes. With the last definition all of it goes.
   - Of a pool that runs, source and target may be changed. It goes on by its old definition until it is stopped, which
@@ -291,6 +335,7 @@ notes:
     C(san-p-...).
 seealso:
   - module: virt.san.storage_volume
+  - module: virt.san.iscsi_session
   - module: virt.san.npiv_vport
   - module: virt.san.multipath_devices
   - module: virt.san.scsi_device
@@ -379,6 +424,21 @@ EXAMPLES = r"""
         parent: 0000:3b:00.0
     state: active
 
+- name: The LUNs of an iSCSI target over two portals
+  virt.san.storage_pool:
+    name: array1
+    type: iscsi
+    source:
+      target: iqn.2025-01.com.example:array1.vol7
+      portals: [10.77.1.1, 10.77.2.1]
+      chap:
+        username: kvm1
+        password: "{{ chap_password }}"
+        mutual_username: array1
+        mutual_password: "{{ chap_password_of_array }}"
+    state: active
+    autostart: true
+
 - name: All LUNs behind an HBA
   virt.san.storage_pool:
     name: fabric_a
@@ -452,6 +512,17 @@ pool:
       type: bool
     hba:
       description: WWPN or PCI address by which an HBA of type V(scsi_host) is known.
+      type: str
+    portals:
+      description: Further portals of V(iscsi); the first one is in C(source.hosts).
+      type: list
+      elements: str
+    sessions:
+      description: Of V(iscsi), which portals there is a session with.
+      type: dict
+      sample: {"10.77.1.1:3260": true, "10.77.2.1:3260": true}
+    chap:
+      description: Whether the password that is kept is the one asked for. V(as asked for) once the task is done.
       type: str
     made:
       description:
@@ -530,7 +601,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.virt.san.plugins.module_utils._apply.pool import ensure
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
 from ansible_collections.virt.san.plugins.module_utils._argspec import LOCK_TIMEOUT, parsed
-from ansible_collections.virt.san.plugins.module_utils._argspec_pool import POOL, described, require_one_description
+from ansible_collections.virt.san.plugins.module_utils._argspec_pool import (
+    POOL,
+    described,
+    require_one_description,
+    secret_of,
+)
 from ansible_collections.virt.san.plugins.module_utils._boot.pack_pools import packed
 from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_change
 from ansible_collections.virt.san.plugins.module_utils._errors import InputError
@@ -587,6 +663,7 @@ def wanted_of(options: Mapping[str, Any]) -> Wanted:
         remove_devices=options["remove_devices"],
         exclusive=options["exclusive"],
         single_host=options["single_host"],
+        secret=secret_of(options),
     )
 
 

@@ -121,8 +121,8 @@ pools:
     sources:
       description:
         - What it is on. For V(logical) the PVs, each with C(uuid), C(path), C(wwid), C(size), C(used) (bytes) and
-          C(missing); for V(netfs) C(host) and C(dir); for V(scsi) the adapter as in
-          RV(virt.san.storage_pool#module:pool.source), with C(hba), its WWPN or PCI address; for others that name
+          C(missing); for V(netfs) C(host) and C(dir); for V(iscsi) C(target) and C(portal); for V(scsi) the adapter
+          as in RV(virt.san.storage_pool#module:pool.source), with C(hba), its WWPN or PCI address; for others that name
           devices, their C(path).
       type: list
       elements: dict

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import HOSTS, Ansible, Lab, Run
+from .conftest import HOSTS, PORTALS, Ansible, Lab, Run
 from .playing import Task, one, play, pool, shell, without_uuid
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -230,3 +230,159 @@ def test_a_virtual_hba_that_cannot_log_in(lab: Lab, ansible: Ansible, guests: di
     run = play(ansible, pool("up", name="guest", state="active"), pool("gone", name="guest", state="absent"))
     assert [one(run, host, "up")["pool"]["state"] for host in HOSTS] == ["active", "active"]
     assert [lab.ssh(host, VPORTS) for host in HOSTS] == ["", ""]
+
+
+# Type iscsi
+
+SECRET, MUTUAL = "not-a-secret-12", "not-a-mutual-12"
+CHAP = {"username": "lab", "password": SECRET, "mutual_username": "array", "mutual_password": MUTUAL}
+SESSIONS = "cat /sys/class/iscsi_session/*/targetname 2>/dev/null | wc -l"
+LEFT = f"{OURS}; find /etc/iscsi/nodes /var/lib/iscsi/nodes -type f 2>/dev/null; true"
+
+
+@pytest.fixture(scope="module")
+def target(lab: Lab) -> Iterator[str]:
+    """The array's target, with two LUNs for both hosts."""
+    lab.provide_all({"by27": 27, "by28": 28}, "--via", "iscsi")
+    yield lab.iscsi_target()
+    lab("chap")
+
+
+def of_target(target: str, *portals: str, **more: Any) -> dict[str, Any]:
+    return {"name": "array", "type": "iscsi", "source": {"target": target, "portals": list(portals or PORTALS), **more}}
+
+
+@pytest.mark.full
+def test_behind_an_iscsi_target(lab: Lab, ansible: Ansible, target: str) -> None:
+    run = play(ansible, *through_all_states(of_target(target), shell("sessions", SESSIONS)))
+    for host in HOSTS:
+        found = judge(run, host)
+        assert names(found) == {lab.wwid("by27"), lab.wwid("by28")}
+        assert found["sources"] == [{"target": target, "portal": f"{portal}:3260"} for portal in PORTALS]
+        assert one(run, host, "sessions")["stdout"] == "2"
+        assert one(run, host, "active run")["pool"]["sessions"] == {f"{portal}:3260": True for portal in PORTALS}
+        assert lab.ssh(host, SESSIONS) == "0"
+        assert lab.ssh(host, LEFT) == ""
+
+
+@pytest.mark.full
+def test_only_its_own_sessions_and_none_in_use(lab: Lab, ansible: Ansible, target: str) -> None:
+    """One session was there; the other one is the pool's, and stays while it is the last path of something in use."""
+    ansible.module("kvm1", "iscsi_session", target=target, portals=[PORTALS[0]], startup="manual")
+    disk = f"/dev/disk/by-id/scsi-{lab.wwid('by27')}"
+    only_own = shell("the other's session ends", f"iscsiadm -m node -T {target} -p {PORTALS[0]} --logout")
+    run = play(
+        ansible,
+        pool("up", **of_target(target), state="active"),
+        pool("down", name="array", state="inactive"),
+        shell("one stays", SESSIONS),
+        pool("up again", name="array", state="active"),
+        only_own,
+        shell("use", f"mkfs.ext4 -q -F {disk} && mount {disk} /mnt"),
+        pool("in use", name="array", state="absent", may_fail=True),
+        shell("no longer", "touch /mnt/file && umount /mnt"),
+        pool("gone", name="array", state="absent"),
+        hosts="kvm1",
+    )
+    assert one(run, "kvm1", "one stays")["stdout"] == "1"
+    refused = one(run, "kvm1", "in use")
+    assert (refused["error"], "/mnt" in refused["msg"]) == ("InUseError", True)
+    assert lab.ssh("kvm1", SESSIONS) == "0"
+    ansible.module("kvm1", "iscsi_session", target=target, state="absent")
+    assert lab.ssh("kvm1", LEFT) == ""
+
+
+@pytest.mark.full
+def test_a_portal_that_is_down(lab: Lab, ansible: Ansible, target: str) -> None:
+    lab("fault", "link-down", "kvm2:b")
+    run = play(ansible, pool("up", **of_target(target), state="active", timeout=20), hosts="kvm2")
+    assert any(PORTALS[1] in warning for warning in one(run, "kvm2", "up")["warnings"])
+    lab("fault", "link-down", "kvm2:a")
+    none = {**of_target(target), "name": "other"}
+    run = play(ansible, pool("none", **none, state="active", timeout=20, may_fail=True), hosts="kvm2")
+    assert one(run, "kvm2", "none")["failed"]
+    lab("fault", "link-up", "kvm2:a")
+    lab("fault", "link-up", "kvm2:b")
+    run = play(
+        ansible,
+        pool("both", name="array", state="active"),
+        pool("gone", name="array", state="absent"),
+        pool("the other", name="other", state="absent"),
+        hosts="kvm2",
+    )
+    assert one(run, "kvm2", "both")["pool"]["sessions"] == {f"{portal}:3260": True for portal in PORTALS}
+    assert lab.ssh("kvm2", LEFT) == ""
+
+
+@pytest.mark.full
+def test_passwords(lab: Lab, ansible: Ansible, target: str) -> None:
+    """Wrong, right, and kept where only root reads it; never shown."""
+    lab("chap", "--user", "lab", "--password", SECRET, "--mutual-user", "array", "--mutual-password", MUTUAL)
+    wrong = {**CHAP, "password": "not-a-secret-99"}
+    run = play(
+        ansible,
+        pool("wrong", **of_target(target, chap=wrong), state="active", may_fail=True),
+        shell(
+            "left", "find /etc/iscsi/nodes /var/lib/iscsi/nodes -type f 2>/dev/null; ls /run/virt-san 2>/dev/null; true"
+        ),
+        pool("check", check=True, **of_target(target, chap=CHAP), state="active"),
+        pool("right", **of_target(target, chap=CHAP), state="active"),
+        pool("again", **of_target(target, chap=CHAP), state="active"),
+        shell(
+            "modes",
+            "find /etc/virt-san/secrets /etc/iscsi/nodes /var/lib/iscsi/nodes -type f ! -perm 600 2>/dev/null"
+            "; grep -rl not-a- /etc/virt-san/pools /run/virt-san; true",
+        ),  # fmt: skip
+        shell("libvirt", LIBVIRT.format(name="array")),
+        pool("down", name="array", state="inactive"),
+        pool("by name", name="array", state="active"),
+        pool("gone", name="array", state="absent"),
+    )
+    for secret in (SECRET, MUTUAL, wrong["password"]):
+        assert secret not in run.output
+        assert secret not in str(run.entries)
+    for host in HOSTS:
+        failed = one(run, host, "wrong")
+        assert (failed["error"], "CHAP" in failed["msg"]) == ("ApplyError", True)
+        assert one(run, host, "left")["stdout"] == ""
+        assert [one(run, host, title)["changed"] for title in ("check", "right", "again")] == [True, True, False]
+        assert one(run, host, "modes")["stdout"] == ""
+        assert one(run, host, "by name")["pool"]["state"] == "active"
+        assert lab.ssh(host, LEFT) == ""
+    lab("chap")
+
+
+# A reboot
+
+
+@pytest.mark.full
+def test_back_after_a_reboot(lab: Lab, ansible: Ansible, target: str, guests: dict[str, dict[str, str]]) -> None:
+    """Each type is started at boot; one that cannot start, as its parent has no such fabric, keeps none from it."""
+    lost = {"type": "fc_host", "wwpn": "5001a4a00000bf1f", "wwnn": "5001a4a00000bf10", "fabric": "10000005339999ff"}
+    hba = {"name": "hba", "type": "scsi", "source": {"adapter": {"type": "scsi_host", "host": FABRIC_A}}}
+    up = [{"name": "maps", "type": "mpath"}, hba, of_guest(guests), of_target(target)]
+    run = play(
+        ansible,
+        *(pool(f"{each['name']} up", **each, state="active", autostart=True) for each in up),
+        pool("lost", name="lost", type="scsi", source={"adapter": lost}, autostart=True),
+    )
+    assert all(one(run, host, "lost")["pool"]["autostart"] for host in HOSTS)
+    lab("reboot", *HOSTS)
+    status = "python3 -I /usr/local/lib/virt-san/virt-san-pools.pyz status"
+    for host in HOSTS:
+        lab.ssh(
+            host, f"for n in $(seq 90); do [ $({status} | grep -c ': active') = 4 ] && exit 0; sleep 1; done; {status}"
+        )
+        print(lab.ssh(host, "journalctl -b -o short-monotonic -t virt-san-pool"))
+        told = lab.ssh(host, f"{status}; true").splitlines()
+        assert told == [f"pool {name}: {state}" for name, state in
+                        (("array", "active"), ("guest", "active"), ("hba", "active"), ("lost", "inactive"),
+                         ("maps", "active"))]  # fmt: skip
+    again = play(
+        ansible,
+        *(pool(f"{each['name']} again", **each, state="active", autostart=True) for each in up),
+        *(pool(f"{name} gone", name=name, state="absent") for name in ("lost", *(each["name"] for each in up))),
+    )
+    for host in HOSTS:
+        assert [one(again, host, f"{each['name']} again")["changed"] for each in up] == [False] * 4
+        assert lab.ssh(host, f"{LEFT}; {VPORTS}; systemctl list-units --all --no-legend 'virt-san*'") == ""

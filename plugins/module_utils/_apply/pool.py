@@ -39,7 +39,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.plan import (
     plan_pool,
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
-from ansible_collections.virt.san.plugins.module_utils._pools.steps import MakeVhba, NoteMade, Unmount
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import LogInTo, MakeVhba, NoteMade, Unmount
 
 NO_FURTHER = Look()
 
@@ -134,7 +134,7 @@ def perform(host: Host, keeper: PoolKeeper, step: Step, timeout: float) -> None:
     try:
         pool_steps.perform(host, step, timeout)
     except SanError as error:
-        if error.details.pop("undone", False) and isinstance(step, MakeVhba):
+        if error.details.pop("undone", False) and isinstance(step, (LogInTo, MakeVhba)):
             keeper.perform(NoteMade(step.pool, step.noted))
         raise
 

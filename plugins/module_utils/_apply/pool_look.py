@@ -89,6 +89,8 @@ def _at(host: Host, path: str) -> dict[str, Any]:
 
 def find_users(host: Host, paths: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Return who uses something at each path or below; where that cannot be found out, somebody does."""
+    if not paths:
+        return {}
     own = os.getpid()
     try:
         found = guarded(host, "/proc", "looking in", lambda there: busy.users_of(there, paths, own), DEADLINE)

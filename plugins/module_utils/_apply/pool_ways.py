@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool_vhba, removal
+from ansible_collections.virt.san.plugins.module_utils._apply import pool_sessions, pool_vhba, removal
 from ansible_collections.virt.san.plugins.module_utils._host import scsi
 from ansible_collections.virt.san.plugins.module_utils._host.hbas import read_fabric
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -17,7 +17,7 @@ from ansible_collections.virt.san.plugins.module_utils._plan.npiv_steps import D
 from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import DeletePaths, TakeOut, UnlistDevice
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import adapters
-from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen, Way
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, Wanted
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import MakeVhba
 
@@ -48,13 +48,33 @@ def with_ways(host: Host, known: Known, wanted: Wanted, pool: PoolDefinition, se
     """Return what is seen, with how the pool's units come or leave, whichever the plan will ask for."""
     if not how.ways:
         return seen
-    adapter = pool.source.adapter
-    if wanted.state == "active" and isinstance(adapter, FcHostAdapter):
-        return replace(seen, coming=pool_vhba.coming(host, pool, adapter, known.made))
-    if wanted.state in ("inactive", "absent") and known.made:
-        keep = wanted.state == "inactive"
-        return replace(seen, leaving=pool_vhba.leaving(host, known.made, how.check_mode, wanted.force, keep))
+    if wanted.state == "active":
+        return replace(seen, coming=_coming(host, known, wanted, pool, how))
+    if wanted.state in ("inactive", "absent"):
+        return replace(seen, leaving=_leaving(host, known, wanted, how))
     return seen
+
+
+def _coming(host: Host, known: Known, wanted: Wanted, pool: PoolDefinition, how: Look) -> Way | None:
+    adapter = pool.source.adapter
+    if isinstance(adapter, FcHostAdapter):
+        return pool_vhba.coming(host, pool, adapter, known.made)
+    if pool.type == "iscsi":
+        return pool_sessions.coming(host, pool, known.made, wanted.secret or known.secret, how.check_mode)
+    return None
+
+
+def _leaving(host: Host, known: Known, wanted: Wanted, how: Look) -> Way:
+    """Return how all leaves that a pool has made, whatever it is by now."""
+    options = (known.made, how.check_mode, wanted.force, wanted.state == "inactive")
+    if not known.made:
+        return Way()
+    ways = (pool_sessions.leaving(host, *options), pool_vhba.leaving(host, *options))
+    return Way(
+        tuple(step for way in ways for step in way.steps),
+        next((way.refusal for way in ways if way.refusal is not None), None),
+        tuple(warning for way in ways for warning in way.warnings),
+    )
 
 
 def perform(host: Host, step: Step, timeout: float) -> bool:
@@ -66,5 +86,5 @@ def perform(host: Host, step: Step, timeout: float) -> bool:
     elif isinstance(step, REMOVAL):
         removal.perform(host, step, timeout)
     else:
-        return False
+        return pool_sessions.perform(host, step, timeout)
     return True

@@ -14,8 +14,16 @@ from ansible_collections.virt.san.plugins.module_utils._errors import Unavailabl
 from ansible_collections.virt.san.plugins.module_utils._host import keeping, systemd
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model import pool_boot as files
+from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import NOTHING, Kept, kept_text, parse_kept
+from ansible_collections.virt.san.plugins.module_utils._model.pool_secret import MODE as SECRET_MODE
+from ansible_collections.virt.san.plugins.module_utils._model.pool_secret import (
+    SECRETS,
+    parse_secret,
+    secret_path,
+    secret_text,
+)
 from ansible_collections.virt.san.plugins.module_utils._model.units import TARGET, UNITS, VHBA_SERVICE, target_text
 from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import KEEP_STEPS, KeepPlan, StopUnit
 from ansible_collections.virt.san.plugins.module_utils._plan.pool_boot import (
@@ -61,6 +69,7 @@ class NativeKeeper:
             spoilt=spoilt or (lost if pool is None else None),
             others=self._others(name),
             made=self._made(name),
+            secret=self._secret(name),
         )
 
     def _others(self, name: str) -> dict[str, PoolDefinition]:
@@ -68,6 +77,13 @@ class NativeKeeper:
         running = {one: self._read(files.started_path(one), one)[0] for one in defined(self.host, files.STARTED)}
         kept = {one: self._read(files.definition_path(one), one)[0] for one in defined(self.host)}
         return {one: pool for one, pool in {**running, **kept}.items() if pool is not None and one != name}
+
+    def _secret(self, name: str) -> Chap | None:
+        try:
+            text = self.host.read(secret_path(name))
+        except UnavailableError:
+            return None  # whoever is not root only looks, and needs none
+        return None if text is None else parse_secret(text)
 
     def _made(self, name: str) -> tuple[str, ...]:
         try:
@@ -158,7 +174,12 @@ class NativeKeeper:
             self._strike_out(step.name)
         elif isinstance(step, steps.NoteMade):
             self._note_made(step)
+        elif isinstance(step, steps.KeepSecret):
+            host.write_file(secret_path(step.name), secret_text(step.chap), SECRET_MODE)
+        elif isinstance(step, steps.ForgetSecret):
+            self._forget_secret(step.name)
         elif isinstance(step, steps.Undefine):
+            host.remove_file(secret_path(step.name))
             self._remove(files.definition_path(step.name))
             keeping.remove_folders(host, files.FOLDERS)
             host.remove_file(files.made_path(step.name))
@@ -179,6 +200,10 @@ class NativeKeeper:
     def _remove(self, path: str) -> None:
         self.host.remove_file(files.kept_path(path))
         self.host.remove_file(path)
+
+    def _forget_secret(self, name: str) -> None:
+        self.host.remove_file(secret_path(name))
+        keeping.remove_folders(self.host, (SECRETS,))
 
     def _note_made(self, step: steps.NoteMade) -> None:
         path = files.made_path(step.name)

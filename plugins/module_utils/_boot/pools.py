@@ -5,7 +5,8 @@
 
 The boot waits for a pool as long as there is reason to think that it comes in seconds: libvirt and its guests shall
 find it. After that the boot goes on, and so do the attempts. A pool that cannot start stops no other: each has a
-process of its own, which holds no lock but that of its pool, and that of the host where it makes a virtual HBA.
+process of its own, which holds no lock but that of its pool, and that of the host where it makes a
+virtual HBA or logs in to a target.
 """
 
 from __future__ import annotations
@@ -86,9 +87,9 @@ def attempt(host: Host, name: str, say: Say) -> str | None:
 
 
 def _alone(host: Host, keeper: NativeKeeper, name: str) -> AbstractContextManager[None]:
-    """Have the host's lock for a pool that makes a virtual HBA: nobody else makes one at the same time."""
+    """Have the host's lock for a pool that makes a virtual HBA or logs in: nobody else does so at the same time."""
     known = keeper.look(name).pool
-    makes = known is not None and isinstance(known.source.adapter, FcHostAdapter)
+    makes = known is not None and (known.type == "iscsi" or isinstance(known.source.adapter, FcHostAdapter))
     return host_lock(host, f"virt-san-pool {name}", LOCK_WAIT) if makes else nullcontext()
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.virt.san.plugins.module_utils._model.pool import escaped
+from ansible_collections.virt.san.plugins.module_utils._model.pool_secret import SECRETS
 from ansible_collections.virt.san.plugins.module_utils._model.units import GUESTS, POOL_SERVICE, POOLS
 
 DEFINITIONS = "/etc/virt-san/pools"
@@ -15,7 +16,7 @@ MADE = "/run/virt-san/made"
 """What a pool has made to get at its units, until the next boot."""
 PROGRAM = "/usr/local/lib/virt-san/virt-san-pools.pyz"
 SERVICE = POOL_SERVICE
-FOLDERS = (DEFINITIONS, "/etc/virt-san")
+FOLDERS = (DEFINITIONS, SECRETS, "/etc/virt-san")
 STARTED_FOLDERS = (STARTED, MADE, "/run/virt-san")
 PROGRAM_FOLDERS = ("/usr/local/lib/virt-san",)
 """Removed, inner ones first, with the last file; others may keep something there."""

@@ -21,10 +21,13 @@ class Kept:
     """What was on the device before it became the pool's: UUID of the file system, ID of the partition table."""
     hba: str | None = None
     """Who its HBA is: WWPN or PCI address. The number that the kernel gives to an HBA says nothing after a boot."""
+    portals: tuple[str, ...] = ()
+    """Further portals of an iSCSI target."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is set."""
-        return {name: value for name, value in asdict(self).items() if value}
+        told = {**asdict(self), "portals": list(self.portals)}
+        return {name: value for name, value in told.items() if value}
 
 
 NOTHING = Kept()
@@ -47,10 +50,13 @@ def parse_kept(text: str) -> Kept:
     if not isinstance(single_host, bool):
         raise ValueError("single_host is true or false")
     texts = {name: told.get(name) for name in ("adopted", "hba")}
-    for name, text in texts.items():
-        if not isinstance(text, (str, type(None))):
+    for name, value in texts.items():
+        if not isinstance(value, (str, type(None))):
             raise ValueError(f"{name} is text")
-    return Kept(single_host, **texts)
+    portals = told.get("portals", [])
+    if not isinstance(portals, list) or not all(isinstance(one, str) for one in portals):
+        raise ValueError("portals is a list of texts")
+    return Kept(single_host, portals=tuple(portals), **texts)
 
 
 def made_uuid(pool: str, identity: str) -> str:

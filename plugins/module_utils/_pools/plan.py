@@ -14,12 +14,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, PoolType, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     Define,
+    ForgetSecret,
+    KeepSecret,
     NoteMade,
     NoteStarted,
     NoteStopped,
@@ -42,6 +45,8 @@ class Known:
     """The other pools."""
     made: tuple[str, ...] = ()
     """What the pool has made since the last boot to get at its units."""
+    secret: Chap | None = field(default=None, repr=False)
+    """What it logs in with."""
 
     @property
     def latest(self) -> PoolDefinition | None:
@@ -65,6 +70,8 @@ class Wanted:
     """Refuse LUNs that cannot be had alone while something is built on them."""
     single_host: bool | None = None
     """No other host uses the storage while this one does. None: as it is kept."""
+    secret: Chap | None = field(default=None, repr=False)
+    """What the pool is to log in with. None: as it is kept."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +113,8 @@ def definition(known: Known, wanted: Wanted, new_uuid: str) -> PoolDefinition | 
 
 def _kept(old: PoolDefinition | None, new: PoolDefinition, wanted: Wanted) -> Kept:
     """Return what stays beside the definition, and what the task says anew."""
-    # Who its HBA is, is a part of what it is.
-    kept = replace(Kept() if old is None else old.kept, hba=new.kept.hba)
+    # Who its HBA is and where its target listens is a part of what it is.
+    kept = replace(Kept() if old is None else old.kept, hba=new.kept.hba, portals=new.kept.portals)
     if old is not None and old.source.devices != new.source.devices:
         kept = replace(kept, adopted=None)  # that was on another device
     return kept if wanted.single_host is None else replace(kept, single_host=wanted.single_host)
@@ -195,13 +202,19 @@ class _Present:
         known, kind = self.known, self.kind
         defining, changes = self._define(), self._build()
         switching = self._switch()
+        if self.wanted.state == "inactive" and any(isinstance(step, NoteStarted) for step in defining):
+            switching = (*switching, NoteStopped(self.pool.name))
         built_now = known.latest is not None and kind.is_built(known.latest, self.seen)
         built = kind.is_built(self.pool, self.seen) or bool(changes.steps)
         running = self.wanted.state == "active" or (self.live is not None and self.wanted.state != "inactive")
         later = kind.restart_for(self.live, self.pool) if running and self.live is not None else ()
+        if running and self.live is not None and "source.chap" not in later and self._secret():
+            later = (*later, "source.chap")
         persistent = self.wanted.persistent
         steps = (*defining, *changes.steps, *switching)
-        before, after = {**changes.before, **_made(known.made)}, {**changes.after, **_made(known.made, steps)}
+        before, after = self._chap()
+        before = {**before, **changes.before, **_made(known.made)}
+        after = {**after, **changes.after, **_made(known.made, steps)}
         return PoolPlan(
             steps,
             _shown(known.latest, self.live is not None, built_now, known.pool is not None, before),
@@ -212,6 +225,22 @@ class _Present:
             built,
             later,
         )
+
+    def _chap(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what can be told of the password, before and after."""
+        kept, asked = self.known.secret, self.wanted.secret
+        if not self.wanted.persistent:
+            return {}, {}
+        as_asked = {"chap": "as asked for"}
+        before = {} if kept is None else as_asked if asked in (None, kept) else {"chap": "not as asked for"}
+        return before, as_asked if self.pool.source.auth is not None and (asked or kept) else {}
+
+    def _secret(self) -> tuple[Step, ...]:
+        """Return what has the password kept, and no longer than it is needed."""
+        kept, asked = self.known.secret, self.wanted.secret
+        if self.pool.source.auth is None:
+            return () if kept is None else (ForgetSecret(self.pool.name),)
+        return () if asked is None or asked == kept else (KeepSecret(self.pool.name, asked),)
 
     def _define(self) -> tuple[Step, ...]:
         known = self.known
@@ -224,11 +253,11 @@ class _Present:
                 )
             return self._note_transient()
         if known.pool == self.pool:
-            return ()
+            return self._secret()
         # What it runs by must be known to whoever stops it.
         live = self.live
         notes = (NoteStarted(live),) if live is not None and live not in (self.pool, known.started) else ()
-        return (*notes, Define(self.pool, "define" if known.pool is None else "redefine"))
+        return (*notes, Define(self.pool, "define" if known.pool is None else "redefine"), *self._secret())
 
     def _note_transient(self) -> tuple[Step, ...]:
         """Return what has the note say what is true of a pool that runs: it is all there is of it."""
@@ -274,7 +303,14 @@ class _Present:
                 "target to have it defined",
                 name=name,
             )
-        return stopping(known, self.seen, self.kind, self.live, wanted.force)
+        ends = stopping(known, self.seen, self.kind, self.live, wanted.force)
+        return (*(step for step in self._stop_twin() if step not in ends), *ends)
+
+    def _stop_twin(self) -> tuple[Step, ...]:
+        """Return what stops it where it runs by its new definition as well: somebody has started that."""
+        if self.live in (None, self.pool) or not self.kind.is_running(self.pool, self.seen):
+            return ()
+        return self.kind.stop(self.pool, self.seen, self.wanted.force)
 
 
 def stopping(known: Known, seen: Seen, kind: PoolType, live: PoolDefinition | None, force: bool) -> tuple[Step, ...]:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
+from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap, Portal
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Permissions,
     PoolDefinition,
@@ -72,6 +73,44 @@ class NoteMade:
         if not self.what:
             return f"note that nothing is left of what pool {self.name} has made"
         return f"note that pool {self.name} makes {', '.join(self.what)}"
+
+
+@dataclass(frozen=True)
+class KeepSecret:
+    """Keep the password that a pool logs in with, in a file that only root may read."""
+
+    name: str
+    chap: Chap = field(repr=False)
+
+    def describe(self) -> str:
+        return f"keep the password of pool {self.name}"
+
+
+@dataclass(frozen=True)
+class ForgetSecret:
+    """Forget that password."""
+
+    name: str
+
+    def describe(self) -> str:
+        return f"forget the password of pool {self.name}"
+
+
+@dataclass(frozen=True)
+class LogInTo:
+    """Log in to portals of an iSCSI target. If nothing comes of it, the pool's own records go again."""
+
+    pool: str
+    target: str
+    portals: tuple[Portal, ...]
+    own_records: tuple[Portal, ...] = ()
+    others: bool = False
+    """There are other sessions of the pool."""
+    noted: tuple[str, ...] = ()
+    """What was noted as made before."""
+
+    def describe(self) -> str:
+        return f"log in to {self.target} at {', '.join(map(str, self.portals))}"
 
 
 @dataclass(frozen=True)
