@@ -332,7 +332,7 @@ def test_passwords(lab: Lab, ansible: Ansible, target: str) -> None:
             "modes",
             "find /etc/virt-san/secrets /etc/iscsi/nodes /var/lib/iscsi/nodes -type f ! -perm 600 2>/dev/null"
             "; grep -rl not-a- /etc/virt-san/pools /run/virt-san; true",
-        ),  # fmt: skip
+        ),
         shell("libvirt", LIBVIRT.format(name="array")),
         pool("down", name="array", state="inactive"),
         pool("by name", name="array", state="active"),
@@ -350,6 +350,37 @@ def test_passwords(lab: Lab, ansible: Ansible, target: str) -> None:
         assert one(run, host, "by name")["pool"]["state"] == "active"
         assert lab.ssh(host, LEFT) == ""
     lab("chap")
+
+
+# What could become a pool
+
+
+@pytest.mark.full
+def test_what_could_become_a_pool(lab: Lab, ansible: Ansible, luns: list[str], target: str) -> None:
+    """A LUN that something is on is not offered; what does not answer is said, and in time."""
+    lab.ssh("kvm1", f"mkfs.ext4 -q -F /dev/mapper/{luns[0]}; udevadm settle")
+    before = {host: lab.devices(host) for host in HOSTS}
+    run = ansible.module(
+        "kvm",
+        "storage_pool_sources_info",
+        portals=[PORTALS[0], "10.77.1.99"],
+        nfs_servers=["10.77.1.1", "10.77.1.98"],
+        timeout=20,
+    )
+    for host in HOSTS:
+        told = run[host]
+        offered = {device["wwid"]: device["path"] for device in told["devices"]}
+        assert (luns[0] in offered, offered.get(luns[1])) == (False, f"/dev/mapper/{luns[1]}")
+        assert not told["changed"]
+        assert told["adapters"][0]["name"]
+        wwpn = lab.ssh(host, f"cat {port_of(lab, host)}/port_name").removeprefix("0x")
+        assert next(hba for hba in told["adapters"] if hba["host"] == wwpn)["luns"] >= 2
+        assert [one["target"] for one in told["iscsi"][0]["targets"]] == [target]
+        assert told["iscsi"][1]["reason"] == "unreachable"
+        assert "/srv/nfs" in [one["dir"] for one in told["nfs"][0]["exports"]]
+        assert "10.77.1.98 does not tell" in told["nfs"][1]["problem"]
+    assert {host: lab.devices(host) for host in HOSTS} == before
+    lab.ssh("kvm1", f"wipefs -qa /dev/mapper/{luns[0]}; udevadm settle")
 
 
 # A reboot
