@@ -325,7 +325,7 @@ requirements:
   - for O(type=netfs) C(mount.nfs) on the host (C(nfs-common), C(nfs-utils))
 notes:
   - Kept on the host - a definition in C(/etc/virt-san/pools), with what XML cannot say in C(NAME.json), a password in
-    C(/etc/virt-san/secrets), until the next boot notes in C(/run/virt-san/pools) and C(/run/virt-san/made), and for
+    C(/etc/virt-san/secrets), notes in C(/run/virt-san/pools), C(/run/virt-san/made) and C(/etc/virt-san/made), and for
     O(autostart) a unit C(virt-san-pool@NAME.service), the target C(virt-san-pools.target), and
     C(/usr/local/lib/virt-san/virt-san-pools.pyz), the program that the units run. It consists of this module's own code
     and is replaced when that changes. With the last definition all of it goes.

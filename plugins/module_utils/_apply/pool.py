@@ -22,7 +22,12 @@ from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices impor
 )
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
-from ansible_collections.virt.san.plugins.module_utils._apply.pool_ways import Look, with_lasting_names, with_ways
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_ways import (
+    Look,
+    coming_by,
+    with_lasting_names,
+    with_ways,
+)
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lock
@@ -153,7 +158,7 @@ def plan(
         stopping = wanted.state in ("inactive", "absent")
         seen = look(host, _needs(kind, known, pool), known.started is not None, with_users=stopping)
         seen = replace(seen, remove_devices=wanted.remove_devices)
-        seen = with_ways(host, known, wanted, pool, seen, how)
+        seen = with_ways(host, known, wanted, coming_by(kind, known, pool, seen), seen, how)
         planned = plan_pool(known, wanted, seen, kind, new_uuid)
     boot = _boot(keeper, wanted, autostart)
     if wanted.state == "absent":
@@ -205,7 +210,7 @@ def _report(keeper: PoolKeeper, wanted: Wanted, planned: Whole, after: Mapping[s
     shown = after.get("pool")
     facts = {
         "pool": None if shown is None else _facts(shown, keeper, wanted, planned, last),
-        "restart_needed": list(last.pool.restart_for),
+        "restart_needed": list(dict.fromkeys((*planned.pool.restart_for, *last.pool.restart_for))),
         "steps": planned.describe(),
     }
     warnings = tuple(dict.fromkeys((*planned.warnings, *last.pool.warnings)))

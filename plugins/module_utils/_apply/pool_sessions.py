@@ -45,10 +45,10 @@ from ansible_collections.virt.san.plugins.module_utils._plan.iscsi_steps import 
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Way
 from ansible_collections.virt.san.plugins.module_utils._pools.iscsi import portals, target_name
-from ansible_collections.virt.san.plugins.module_utils._pools.steps import LogInTo, NoteMade
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import RECORD, LogInTo, NoteMade
 
-SESSION, RECORD = "session", "record"
-"""How notes of what a pool has made begin; the target and the portal follow."""
+SESSION = "session"
+"""How the note of one begins; the target and the portal follow, as with a record."""
 
 ASK_DEADLINE = 20.0
 """Seconds for a portal to tell which targets it has."""

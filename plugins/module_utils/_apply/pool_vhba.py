@@ -28,8 +28,11 @@ DISKS_WAIT = 5.0
 """Seconds to wait for a disk to show behind a new vHBA: there may be none for it."""
 
 
-def coming(host: Host, pool: PoolDefinition, adapter: FcHostAdapter, made: tuple[str, ...]) -> Way:
-    """Return how the vHBA of a pool comes to be there and logged in."""
+def coming(host: Host, pool: PoolDefinition, adapter: FcHostAdapter, made: tuple[str, ...], started: bool) -> Way:
+    """Return how the vHBA of a pool comes to be there and logged in.
+
+    That of a pool that was `started` stays where it cannot log in: its link may be down for a moment.
+    """
     wanted = _wanted(adapter)
     seen = npiv.look(host)
     try:
@@ -41,7 +44,8 @@ def coming(host: Host, pool: PoolDefinition, adapter: FcHostAdapter, made: tuple
     note = f"{MADE}{wanted.wwpn}"
     own = adapter.managed is not False and (note in made or not seen.vhbas(wanted.wwpn))
     notes = (NoteMade(pool.name, (note,)),) if own and note not in made else ()
-    return Way((*notes, MakeVhba(pool.name, wanted.wwpn, planned.steps, own, made)), warnings=planned.warnings)
+    make = MakeVhba(pool.name, wanted.wwpn, planned.steps, own and not started, made)
+    return Way((*notes, make), warnings=planned.warnings)
 
 
 def _wanted(adapter: FcHostAdapter) -> WantedVhba:

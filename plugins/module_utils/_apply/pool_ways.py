@@ -17,7 +17,7 @@ from ansible_collections.virt.san.plugins.module_utils._plan.npiv_steps import D
 from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import DeletePaths, TakeOut, UnlistDevice
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import adapters
-from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen, Way
+from ansible_collections.virt.san.plugins.module_utils._pools.base import PoolType, Seen, Way
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, Wanted
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import MakeVhba
 
@@ -44,6 +44,12 @@ def with_lasting_names(host: Host, wanted: Wanted, known: Known) -> Wanted:
     return replace(wanted, pool=adapters.lasting(pool, hbas, numbers, known.latest))
 
 
+def coming_by(kind: PoolType, known: Known, pool: PoolDefinition, seen: Seen) -> PoolDefinition:
+    """Return the definition by which units are to come: the one that a pool goes on by until it is started anew."""
+    live = known.started
+    return live if live is not None and kind.is_running(live, seen) and kind.restart_for(live, pool) else pool
+
+
 def with_ways(host: Host, known: Known, wanted: Wanted, pool: PoolDefinition, seen: Seen, how: Look) -> Seen:
     """Return what is seen, with how the pool's units come or leave, whichever the plan will ask for."""
     if not how.ways:
@@ -58,7 +64,7 @@ def with_ways(host: Host, known: Known, wanted: Wanted, pool: PoolDefinition, se
 def _coming(host: Host, known: Known, wanted: Wanted, pool: PoolDefinition, how: Look) -> Way | None:
     adapter = pool.source.adapter
     if isinstance(adapter, FcHostAdapter):
-        return pool_vhba.coming(host, pool, adapter, known.made)
+        return pool_vhba.coming(host, pool, adapter, known.made, known.started is not None)
     if pool.type == "iscsi":
         return pool_sessions.coming(host, pool, known.made, wanted.secret or known.secret, how.check_mode)
     return None

@@ -86,8 +86,11 @@ class NativeKeeper:
         return None if text is None else parse_secret(text)
 
     def _made(self, name: str) -> tuple[str, ...]:
+        return tuple(one for path in files.made_paths(name) for one in self._noted(path))
+
+    def _noted(self, path: str) -> tuple[str, ...]:
         try:
-            told = json.loads(self.host.read(files.made_path(name)) or "[]")
+            told = json.loads(self.host.read(path) or "[]")
         except ValueError:
             return ()  # what somebody has spoilt names nothing that could be taken away
         return tuple(one for one in told if isinstance(one, str)) if isinstance(told, list) else ()
@@ -180,9 +183,9 @@ class NativeKeeper:
             self._forget_secret(step.name)
         elif isinstance(step, steps.Undefine):
             host.remove_file(secret_path(step.name))
+            self._note_made(steps.NoteMade(step.name, ()))
             self._remove(files.definition_path(step.name))
             keeping.remove_folders(host, files.FOLDERS)
-            host.remove_file(files.made_path(step.name))
             self._strike_out(step.name)
         else:
             return False
@@ -206,11 +209,13 @@ class NativeKeeper:
         keeping.remove_folders(self.host, (SECRETS,))
 
     def _note_made(self, step: steps.NoteMade) -> None:
-        path = files.made_path(step.name)
-        if step.what:
-            self.host.write_file(path, json.dumps(step.what) + "\n")
-            return
-        self.host.remove_file(path)
+        others = tuple(one for one in step.what if one not in step.lasting)
+        for path, what in zip(files.made_paths(step.name), (step.lasting, others)):
+            if what:
+                self.host.write_file(path, json.dumps(what) + "\n")
+            else:
+                self.host.remove_file(path)
+        keeping.remove_folders(self.host, (files.MADE_FOR_GOOD,))
         self._remove_folders()
 
     def _strike_out(self, name: str) -> None:

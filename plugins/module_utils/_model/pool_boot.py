@@ -14,9 +14,11 @@ STARTED = "/run/virt-san/pools"
 """By which definition a pool was started, until the next boot."""
 MADE = "/run/virt-san/made"
 """What a pool has made to get at its units, until the next boot."""
+MADE_FOR_GOOD = "/etc/virt-san/made"
+"""Of that, what a boot does not end."""
 PROGRAM = "/usr/local/lib/virt-san/virt-san-pools.pyz"
 SERVICE = POOL_SERVICE
-FOLDERS = (DEFINITIONS, SECRETS, "/etc/virt-san")
+FOLDERS = (DEFINITIONS, SECRETS, MADE_FOR_GOOD, "/etc/virt-san")
 STARTED_FOLDERS = (STARTED, MADE, "/run/virt-san")
 PROGRAM_FOLDERS = ("/usr/local/lib/virt-san",)
 """Removed, inner ones first, with the last file; others may keep something there."""
@@ -61,9 +63,9 @@ def started_path(name: str) -> str:
     return f"{STARTED}/{name}.xml"
 
 
-def made_path(name: str) -> str:
-    """Return where it is noted what a pool has made."""
-    return f"{MADE}/{name}.json"
+def made_paths(name: str) -> tuple[str, str]:
+    """Return where it is noted what a pool has made: for good, and until the next boot."""
+    return f"{MADE_FOR_GOOD}/{name}.json", f"{MADE}/{name}.json"
 
 
 def lock_path(name: str) -> str:

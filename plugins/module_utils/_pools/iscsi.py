@@ -66,6 +66,7 @@ class IscsiPool(LunPool):
         if seen.leaving is not None:
             return Changes((), {"sessions": now})
         new = {str(portal): True for step in steps if isinstance(step, LogInTo) for portal in step.portals}
+        new = {portal: True for portal in new if portal in now}
         lost = () if seen.coming is not None else tuple(portal for portal, there in now.items() if not there)
         warnings = tuple(f"pool {pool.name} has no session with {portal}" for portal in lost)
         return Changes(steps if running else (), {"sessions": now}, {"sessions": {**now, **new}}, warnings)

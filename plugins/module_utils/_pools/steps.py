@@ -61,13 +61,22 @@ class NoteStopped:
         return f"note that pool {self.name} does not run"
 
 
+RECORD = "record"
+"""How the note of a record of open-iscsi begins."""
+
+
 @dataclass(frozen=True)
 class NoteMade:
-    """Note down, until the next boot, what a pool has made to get at its units: that goes when it is stopped."""
+    """Note down what a pool has made to get at its units: that goes when it is stopped."""
 
     name: str
     what: tuple[str, ...]
     """As in "vHBA 5001a4a000000001". Nothing: the note is struck out."""
+
+    @property
+    def lasting(self) -> tuple[str, ...]:
+        """What a boot does not end, and the note of it must outlast as well."""
+        return tuple(one for one in self.what if one.startswith(f"{RECORD} "))
 
     def describe(self) -> str:
         if not self.what:
@@ -121,7 +130,7 @@ class MakeVhba:
     wwpn: str
     make: tuple[Step, ...]
     own: bool
-    """It goes when the pool is stopped, and if it cannot log in."""
+    """It goes again if it cannot log in."""
     noted: tuple[str, ...] = ()
     """What was noted as made before."""
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     NotFoundError,
     UnavailableError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import iscsiadm
+from ansible_collections.virt.san.plugins.module_utils._host import iscsi, iscsiadm
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap, Portal
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Auth,
@@ -139,6 +140,41 @@ def test_one_that_logs_in_at_boot_by_now_stays(machine: OpenIscsi) -> None:
     assert (portals(machine), records(machine)) == ([ONE.address], [first])
 
 
+def reboot(machine: OpenIscsi) -> None:
+    """What is below /run goes, and so do sessions."""
+    shutil.rmtree(Path(machine.root, "run/virt-san"))
+    for one in iscsi.read_sessions(machine.host):
+        machine.run(["iscsiadm", "-m", "session", "-r", str(one.number), "--logout"], 5)
+
+
+def test_records_of_its_own_are_known_after_a_boot(machine: OpenIscsi) -> None:
+    """They hold passwords, and nobody else would remove them."""
+    run(machine, "active")
+    reboot(machine)
+    assert (portals(machine), len(records(machine))) == ([], 2)
+    assert not run(machine, "present", None).changed
+    assert run(machine, "active", None).changed
+    run(machine, "absent", None)
+    assert (ours(machine), portals(machine), records(machine)) == ({}, [], [])
+    run(machine, "active")
+    reboot(machine)
+    assert run(machine, "inactive", None).changed
+    assert records(machine) == []
+    assert not run(machine, "inactive", None).changed
+
+
+def test_another_target_is_logged_in_to_at_the_next_start(machine: OpenIscsi) -> None:
+    other = "iqn.2025-01.test.array:vol2"
+    machine.array.targets = {ONE: [TARGET, other], TWO: [TARGET, other]}
+    run(machine, "active")
+    moved = replace(PLAIN, source=replace(PLAIN.source, devices=(SourceDevice(other),)))
+    done = run(machine, "active", moved)
+    assert (done.facts["restart_needed"], len(portals(machine))) == (["source.target"], 2)
+    run(machine, "inactive", None)
+    assert (portals(machine), records(machine)) == ([], [])
+    assert f"session {other} {ONE}" in run(machine, "active", None).facts["pool"]["made"]
+
+
 def test_a_portal_that_is_down_is_logged_in_to_later(machine: OpenIscsi) -> None:
     machine.array.silent = {TWO}
     done = run(machine, "active")
@@ -217,6 +253,7 @@ class TestPasswords:
         other = replace(CHAP, password="another-one-12")
         done = run(machine, "active", GUARDED, secret=other)
         assert (done.changed, done.before["pool"]["chap"]) == (True, "not as asked for")
+        assert done.facts["restart_needed"] == ["source.chap"]
         assert all("another-one-12" in path.read_text() for path in records(machine))
         assert not run(machine, "active", GUARDED, secret=other).changed
         none = run(machine, "present", PLAIN)

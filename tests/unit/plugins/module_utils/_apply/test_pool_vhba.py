@@ -129,6 +129,28 @@ def test_one_that_cannot_log_in_leaves_nothing(tmp_path: Path) -> None:
         assert run(host, "present").facts["pool"]["state"] == "inactive"
 
 
+def test_a_link_that_is_down_for_a_moment_ends_no_pool(tmp_path: Path) -> None:
+    with kernel("debian12-fc", tmp_path, prepared) as host:
+        run(host, "active")
+        host.behaviour.states = [("Linkdown", "Linkdown")]
+        for name in host.entries("/sys/class/fc_vports"):
+            if host.made(name):
+                Path(host.path(f"/sys/class/fc_vports/{name}/vport_state")).write_text("Linkdown\n", encoding="utf-8")
+        with pytest.raises(ApplyError, match="The vHBA stays"):
+            run(host, "active", None)
+        assert host.written() == [CREATE]
+        assert run(host, "present", None).facts["pool"]["state"] == "active"
+
+
+def test_another_parent_counts_from_the_next_start_on(tmp_path: Path) -> None:
+    with kernel("debian12-fc", tmp_path, prepared) as host:
+        run(host, "active")
+        done = run(host, "active", definition(FcHostAdapter(WWNN, WWPN, "0000:00:06.0")))
+        assert done.facts["restart_needed"] == ["source.adapter"]
+        assert run(host, "inactive", None).changed
+        assert run(host, "active", None).facts["steps"][-2].startswith("host1: create vHBA")
+
+
 def test_one_that_cannot_even_be_deleted(tmp_path: Path) -> None:
     with kernel("debian12-fc", tmp_path, prepared) as host:
         host.behaviour.states = [("No Fabric Support", "Linkdown")]
