@@ -415,5 +415,6 @@ def test_back_after_a_reboot(lab: Lab, ansible: Ansible, target: str, guests: di
         *(pool(f"{name} gone", name=name, state="absent") for name in ("lost", *(each["name"] for each in up))),
     )
     for host in HOSTS:
-        assert [one(again, host, f"{each['name']} again")["changed"] for each in up] == [False] * 4
+        # The kernel may have numbered its SCSI hosts anew: what libvirt is told of an HBA follows.
+        assert [one(again, host, f"{each['name']} again")["changed"] for each in up if each is not hba] == [False] * 3
         assert lab.ssh(host, f"{LEFT}; {VPORTS}; systemctl list-units --all --no-legend 'virt-san*'") == ""

@@ -98,14 +98,18 @@ def make(host: Host, step: MakeVhba, timeout: float) -> None:
 
 def _undo(host: Host, step: MakeVhba, timeout: float, error: SanError) -> None:
     """Delete a vHBA that cannot log in; say what became of it in the error."""
+    if error.details.get("pid"):
+        return  # a write that hangs in the kernel may still make it
     seen = npiv.look(host)
+    ends = plan_absent(seen, Wwn(step.wwpn)).steps
     try:
-        for one in plan_absent(seen, Wwn(step.wwpn)).steps:
+        for one in ends:
             npiv.perform(host, one, seen, timeout)
     except SanError as left:
         error.message = f"{error.message}. It could not be deleted again: {left.message}"
         return
-    error.message = f"{error.message}. It was deleted again: nothing is left of it"
+    if ends:
+        error.message = f"{error.message}. It was deleted again: nothing is left of it"
     error.details["undone"] = True
 
 

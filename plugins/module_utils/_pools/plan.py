@@ -184,7 +184,7 @@ def _made(what: tuple[str, ...], steps: Iterable[Step] = ()) -> dict[str, Any]:
     """Return what the pool has made by itself, after the steps."""
     for step in steps:
         what = step.what if isinstance(step, NoteMade) else what
-    return {"made": list(what)} if what else {}
+    return {"made": sorted(what)} if what else {}
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import (
 )
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
-from ansible_collections.virt.san.tests.unit.plugins.module_utils._apply.test_iscsi_logout import mount, put_up
+from ansible_collections.virt.san.tests.unit.support.logged_in import TARGET as LIVE
+from ansible_collections.virt.san.tests.unit.support.logged_in import mount, put_up
 from ansible_collections.virt.san.tests.unit.support.open_iscsi import (
     CHAP,
     MUTUAL,
@@ -279,9 +280,6 @@ class TestPasswords:
         assert not run(machine, "active", GUARDED, secret=CHAP, persistent=False).changed
         run(machine, "absent", None)
         assert (ours(machine), portals(machine)) == ({}, [])
-
-
-LIVE = "iqn.2025-01.test.sanlab:c7e4974dc9.target"
 
 
 @pytest.fixture(params=["debian12-iscsi", "debian13-iscsi"])

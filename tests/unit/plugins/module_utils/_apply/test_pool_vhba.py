@@ -129,6 +129,15 @@ def test_one_that_cannot_log_in_leaves_nothing(tmp_path: Path) -> None:
         assert run(host, "present").facts["pool"]["state"] == "inactive"
 
 
+def test_one_that_the_kernel_does_not_make(tmp_path: Path) -> None:
+    with kernel("debian12-fc", tmp_path, prepared) as host:
+        host.behaviour.create_error = errno.ENOSPC
+        with pytest.raises(ApplyError, match="all vports of the HBA are in use") as caught:
+            run(host, "active")
+        assert "deleted" not in caught.value.message
+        assert (host.written(), notes(host)) == ([CREATE], [])
+
+
 def test_a_link_that_is_down_for_a_moment_ends_no_pool(tmp_path: Path) -> None:
     with kernel("debian12-fc", tmp_path, prepared) as host:
         run(host, "active")
