@@ -294,23 +294,25 @@ def test_only_its_own_sessions_and_none_in_use(lab: Lab, ansible: Ansible, targe
 
 @pytest.mark.full
 def test_a_portal_that_is_down(lab: Lab, ansible: Ansible, target: str) -> None:
-    lab("fault", "link-down", "kvm2:b")
-    run = play(ansible, pool("up", **of_target(target), state="active", timeout=20), hosts="kvm2")
-    assert any(PORTALS[1] in warning for warning in one(run, "kvm2", "up")["warnings"])
     lab("fault", "link-down", "kvm2:a")
-    none = {**of_target(target), "name": "other"}
-    run = play(ansible, pool("none", **none, state="active", timeout=20, may_fail=True), hosts="kvm2")
-    assert one(run, "kvm2", "none")["failed"]
+    lab("fault", "link-down", "kvm2:b")
+    none = play(ansible, pool("none", **of_target(target), state="active", timeout=20, may_fail=True), hosts="kvm2")
     lab("fault", "link-up", "kvm2:a")
+    first = play(ansible, pool("up", **of_target(target), state="active", timeout=20), hosts="kvm2")
     lab("fault", "link-up", "kvm2:b")
     run = play(
         ansible,
         pool("both", name="array", state="active"),
+        pool("again", name="array", state="active"),
         pool("gone", name="array", state="absent"),
-        pool("the other", name="other", state="absent"),
         hosts="kvm2",
     )
+    failed = one(none, "kvm2", "none")
+    assert (failed["error"], f"no session with {target} can be had" in failed["msg"]) == ("UnavailableError", True)
+    assert any(PORTALS[1] in warning for warning in one(first, "kvm2", "up")["warnings"])
+    assert one(first, "kvm2", "up")["pool"]["state"] == "active"
     assert one(run, "kvm2", "both")["pool"]["sessions"] == {f"{portal}:3260": True for portal in PORTALS}
+    assert [one(run, "kvm2", title)["changed"] for title in ("both", "again")] == [True, False]
     assert lab.ssh("kvm2", LEFT) == ""
 
 

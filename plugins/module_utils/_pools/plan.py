@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap
-from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._model.pool import FcHostAdapter, PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, PoolType, Seen
@@ -164,11 +164,26 @@ def running_definition(
 
 
 def _refuse_shared(known: Known, pool: PoolDefinition) -> None:
-    """Raise RefusedError where two pools would be in one folder, or would be one volume group."""
+    """Raise RefusedError where two pools would be in one folder, or would be one volume group, target or vHBA."""
     path = pool.target.path
+    carrier = _carrier(pool)
+    for name, other in known.others.items():
+        if carrier is not None and carrier == _carrier(other):
+            raise RefusedError(
+                f"{carrier} is already that of pool {name}: stopping one would take it from the other. Use that pool",
+                name=name,
+            )
     for name, other in known.others.items():
         if path is not None and path == other.target.path and (pool.type == "logical" or not _is_devices(path)):
             raise RefusedError(f"{path} is already the target of pool {name}: name another target.path", name=name)
+
+
+def _carrier(pool: PoolDefinition) -> str | None:
+    """Return what a pool may bring to the host and take away again."""
+    if pool.type == "iscsi" and pool.source.devices:
+        return f"target {pool.source.devices[0].path.lower()}"
+    adapter = pool.source.adapter
+    return f"virtual HBA {adapter.wwpn.lower()}" if isinstance(adapter, FcHostAdapter) else None
 
 
 def _shown(

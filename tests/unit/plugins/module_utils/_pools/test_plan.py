@@ -267,6 +267,14 @@ def test_other_pools() -> None:
     assert beside.plan(Wanted("images", "absent")).changed
 
 
+@pytest.mark.parametrize(("pool", "says"), [(ARRAY, f"target {IQN}"), (GUEST, f"virtual HBA {WWPN}")])
+def test_what_goes_with_one_pool_is_no_others(pool: PoolDefinition, says: str) -> None:
+    twin = World(Known("twin", others={pool.name: pool}))
+    with pytest.raises(RefusedError, match=f"{says} is already that of pool {pool.name}"):
+        twin.plan(Wanted("twin", "present", replace(pool, name="twin")))
+    assert twin.plan(Wanted("twin", "present", MAPS)).changed
+
+
 def test_a_definition_that_cannot_be_read() -> None:
     now = World(Known("isos", spoilt="not XML"))
     for pool in (None, ISOS):
