@@ -270,7 +270,9 @@ def test_only_its_own_sessions_and_none_in_use(lab: Lab, ansible: Ansible, targe
     """One session was there; the other one is the pool's, and stays while it is the last path of something in use."""
     ansible.module("kvm1", "iscsi_session", target=target, portals=[PORTALS[0]], startup="manual")
     disk = f"/dev/disk/by-id/scsi-{lab.wwid('by27')}"
-    only_own = shell("the other's session ends", f"iscsiadm -m node -T {target} -p {PORTALS[0]} --logout")
+    only_own = shell(
+        "the other's session ends", f"iscsiadm -m node -T {target} -p {PORTALS[0]} --logout; udevadm settle"
+    )
     run = play(
         ansible,
         pool("up", **of_target(target), state="active"),
