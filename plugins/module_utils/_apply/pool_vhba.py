@@ -31,7 +31,7 @@ DISKS_WAIT = 5.0
 def coming(host: Host, pool: PoolDefinition, adapter: FcHostAdapter, made: tuple[str, ...], started: bool) -> Way:
     """Return how the vHBA of a pool comes to be there and logged in.
 
-    That of a pool that was `started` stays where it cannot log in: its link may be down for a moment.
+    One that is there stays where it cannot log in if the pool was `started`: its link may be down for a moment.
     """
     wanted = _wanted(adapter)
     seen = npiv.look(host)
@@ -41,10 +41,10 @@ def coming(host: Host, pool: PoolDefinition, adapter: FcHostAdapter, made: tuple
         return Way(refusal=error)
     if not planned.steps:
         return Way(warnings=planned.warnings)
-    note = f"{MADE}{wanted.wwpn}"
-    own = adapter.managed is not False and (note in made or not seen.vhbas(wanted.wwpn))
-    notes = (NoteMade(pool.name, (note,)),) if own and note not in made else ()
-    make = MakeVhba(pool.name, wanted.wwpn, planned.steps, own and not started, made)
+    note, there = f"{MADE}{wanted.wwpn}", bool(seen.vhbas(wanted.wwpn))
+    own = adapter.managed is not False and (note in made or not there)
+    notes = (NoteMade(pool.name, (*made, note)),) if own and note not in made else ()
+    make = MakeVhba(pool.name, wanted.wwpn, planned.steps, own and not (started and there), made)
     return Way((*notes, make), warnings=planned.warnings)
 
 

@@ -151,6 +151,20 @@ def test_a_link_that_is_down_for_a_moment_ends_no_pool(tmp_path: Path) -> None:
         assert run(host, "present", None).facts["pool"]["state"] == "active"
 
 
+def test_one_that_somebody_has_deleted_is_made_again(tmp_path: Path) -> None:
+    """If that fails, nothing is left of it either; and what else the pool has made is still known."""
+    with kernel("debian12-fc", tmp_path, prepared) as host:
+        run(host, "active")
+        host.write_attribute("/sys/class/fc_host/host0/vport_delete", f"{WWPN}:{WWNN}")
+        Path(host.path("/run/virt-san/made/guest.json")).write_text(f'["vHBA {THERE}"]', encoding="utf-8")
+        host.behaviour.states = [("No Fabric Support", "Linkdown")]
+        with pytest.raises(ApplyError, match="It was deleted again"):
+            run(host, "active", None)
+        assert host.written() == [CREATE, DELETE, CREATE, DELETE]
+        host.behaviour.states = [("Active", "Online")]
+        assert run(host, "active", None).facts["pool"]["made"] == [f"vHBA {THERE}", f"vHBA {WWPN}"]
+
+
 def test_another_parent_counts_from_the_next_start_on(tmp_path: Path) -> None:
     with kernel("debian12-fc", tmp_path, prepared) as host:
         run(host, "active")
