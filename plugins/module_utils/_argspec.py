@@ -15,6 +15,18 @@ Parsed = TypeVar("Parsed")
 LOCK_TIMEOUT: dict[str, Any] = {"lock_timeout": {"type": "float", "default": 60.0}}
 """For every module that changes a host: seconds to wait for another run."""
 
+CHAP: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "username": {"type": "str", "required": True},
+        "password": {"type": "str", "required": True, "no_log": True},
+        "mutual_username": {"type": "str"},
+        "mutual_password": {"type": "str", "no_log": True},
+    },
+    "required_together": [("mutual_username", "mutual_password")],
+}
+"""Names and passwords of an iSCSI login."""
+
 
 def parsed(option: str, parse: Callable[[Any], Parsed], value: Any) -> Parsed:
     """Return `parse(value)`; its ValueError becomes an InputError that names the option."""

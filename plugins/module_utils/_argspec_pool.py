@@ -11,18 +11,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._argspec import parsed, parsed_list
+from ansible_collections.virt.san.plugins.module_utils._argspec import CHAP, parsed, parsed_list
 from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.module_utils._model import pool as model
 from ansible_collections.virt.san.plugins.module_utils._model.disk import device_path
+from ansible_collections.virt.san.plugins.module_utils._model.ids import is_wwn, parse_iqn, parse_wwn
+from ansible_collections.virt.san.plugins.module_utils._model.iscsi import PORT, Chap, Portal, parse_chap, parse_portal
+from ansible_collections.virt.san.plugins.module_utils._model.npiv import parse_parent
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
+    Adapter,
+    Auth,
+    FcHostAdapter,
     Permissions,
     PoolDefinition,
+    ScsiHostAdapter,
     Source,
     SourceDevice,
     SourceHost,
     Target,
 )
+from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 
 PERMISSIONS: dict[str, Any] = {
     "type": "dict",
@@ -33,9 +41,26 @@ PERMISSIONS: dict[str, Any] = {
     },
 }
 
+ADAPTER: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "type": {"type": "str", "choices": ["fc_host", "scsi_host"], "required": True},
+        "host": {"type": "str"},
+        "unique_id": {"type": "int"},
+        "wwpn": {"type": "str"},
+        "wwnn": {"type": "str"},
+        "parent": {"type": "str"},
+        "fabric": {"type": "str"},
+    },
+    "required_if": [("type", "fc_host", ("wwpn", "wwnn")), ("type", "scsi_host", ("host",))],
+}
+
+DEVICE_FOLDERS = {"disk": "/dev", "iscsi": "/dev/disk/by-id", "mpath": "/dev/mapper", "scsi": "/dev/disk/by-id"}
+"""Where libvirt is to look for the devices of a pool, unless somebody says otherwise."""
+
 POOL: dict[str, Any] = {
     "name": {"type": "str"},
-    "type": {"type": "str", "choices": ["dir", "disk", "fs", "logical", "netfs"]},
+    "type": {"type": "str", "choices": ["dir", "disk", "fs", "iscsi", "logical", "mpath", "netfs", "scsi"]},
     "uuid": {"type": "str"},
     "source": {
         "type": "dict",
@@ -47,6 +72,10 @@ POOL: dict[str, Any] = {
             "format": {"type": "str"},
             "protocol": {"type": "str"},
             "mount_options": {"type": "list", "elements": "str", "default": []},
+            "adapter": ADAPTER,
+            "target": {"type": "str"},
+            "portals": {"type": "list", "elements": "str", "default": []},
+            "chap": CHAP,
         },
     },
     "target": {
@@ -64,18 +93,19 @@ def described(options: Mapping[str, Any], name: str) -> PoolDefinition | None:
     """Return the pool that the typed options describe; None if they only name it. Raises InputError."""
     if options["type"] is None:
         return None
-    source, target = _source(options["source"]), _target(options["target"])
+    source, target = _source(options["source"], name), _target(options["target"])
     if options["type"] == "logical" and target.path is None:
         # libvirt wants it said, as below.
         target = replace(target, path=f"/dev/{source.name or name}")
-    if options["type"] == "disk" and target.path is None:
-        target = replace(target, path="/dev")
+    if target.path is None and options["type"] in DEVICE_FOLDERS:
+        target = replace(target, path=DEVICE_FOLDERS[options["type"]])
     return PoolDefinition(
         name=name,
         type=options["type"],
         source=source,
         target=target,
         uuid=_given("uuid", model.parse_uuid, options["uuid"]),
+        kept=Kept(hba=_hba(options["source"]), portals=tuple(map(str, _portals(options["source"])[1:]))),
     )
 
 
@@ -83,19 +113,66 @@ def _given(option: str, parse: Callable[[Any], Any], value: Any) -> Any:
     return None if value is None else parsed(option, parse, value)
 
 
-def _source(told: Mapping[str, Any] | None) -> Source:
+def secret_of(options: Mapping[str, Any]) -> Chap | None:
+    """Return what the pool is to log in with. Raises InputError."""
+    given = (options["source"] or {}).get("chap")
+    return None if given is None else parsed("source.chap", parse_chap, given)
+
+
+def _portals(told: Mapping[str, Any] | None) -> tuple[Portal, ...]:
+    return parsed_list("source.portals", parse_portal, (told or {}).get("portals") or [])
+
+
+def _source(told: Mapping[str, Any] | None, name: str) -> Source:
     if told is None:
         return Source()
     server = _given("source.host", model.parse_server, told["host"])
+    hosts = () if server is None else (SourceHost(server),)
+    # libvirt knows one.
+    first = tuple(SourceHost(one.address, None if one.port == PORT else one.port) for one in _portals(told)[:1])
+    target, chap = _given("source.target", parse_iqn, told.get("target")), told.get("chap")
+    devices = map(SourceDevice, parsed_list("source.devices", device_path, told["devices"]))
     return Source(
-        hosts=() if server is None else (SourceHost(server),),
-        devices=tuple(map(SourceDevice, parsed_list("source.devices", device_path, told["devices"]))),
+        hosts=(*hosts, *first),
+        devices=(*devices, *(() if target is None else (SourceDevice(target),))),
+        auth=None if chap is None else Auth("chap", chap["username"], None, f"virt-san/{name}"),
         directory=_given("source.dir", model.parse_path, told["dir"]),
         name=told["name"],
         format=told["format"],
         protocol_version=told["protocol"],
         mount_options=parsed_list("source.mount_options", model.parse_mount_option, told["mount_options"]),
+        adapter=_adapter(told.get("adapter")),
     )
+
+
+def _adapter(told: Mapping[str, Any] | None) -> Adapter | None:
+    if told is None:
+        return None
+    foreign = ("wwpn", "wwnn", "parent", "fabric") if told["type"] == "scsi_host" else ("host", "unique_id")
+    for name in foreign:
+        if told[name] is not None:
+            raise InputError(
+                f"source.adapter.{name}: an adapter of type {told['type']} has none", option=f"source.adapter.{name}"
+            )
+    if told["type"] == "fc_host":
+        return FcHostAdapter(
+            wwnn=parsed("source.adapter.wwnn", parse_wwn, told["wwnn"]),
+            wwpn=parsed("source.adapter.wwpn", parse_wwn, told["wwpn"]),
+            parent=_given("source.adapter.parent", parse_parent, told["parent"]),
+            parent_fabric_wwn=_given("source.adapter.fabric", parse_wwn, told["fabric"]),
+        )
+    name = parsed("source.adapter.host", parse_parent, told["host"])
+    if is_wwn(name):
+        return ScsiHostAdapter(unique_id=told["unique_id"])
+    by_number = name.startswith("host")
+    return ScsiHostAdapter(name if by_number else None, None if by_number else name, told["unique_id"])
+
+
+def _hba(told: Mapping[str, Any] | None) -> str | None:
+    """Return the WWPN that an HBA is named by; libvirt's XML has no place for it."""
+    given = ((told or {}).get("adapter") or {}).get("host")
+    name = None if given is None else parsed("source.adapter.host", parse_parent, given)
+    return name if name is not None and is_wwn(name) else None
 
 
 def _target(told: Mapping[str, Any] | None) -> Target:

@@ -348,7 +348,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply.iscsi_session impo
     ensure_discovered,
     ensure_present,
 )
-from ansible_collections.virt.san.plugins.module_utils._argspec import LOCK_TIMEOUT, parsed, parsed_list
+from ansible_collections.virt.san.plugins.module_utils._argspec import CHAP, LOCK_TIMEOUT, parsed, parsed_list
 from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_change
 from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -356,17 +356,6 @@ from ansible_collections.virt.san.plugins.module_utils._model import iscsi as mo
 from ansible_collections.virt.san.plugins.module_utils._model.ids import parse_iqn
 from ansible_collections.virt.san.plugins.module_utils._model.options import parse_count, parse_deadline
 from ansible_collections.virt.san.plugins.module_utils._plan.iscsi import Scope
-
-CHAP = {
-    "type": "dict",
-    "options": {
-        "username": {"type": "str", "required": True},
-        "password": {"type": "str", "required": True, "no_log": True},
-        "mutual_username": {"type": "str"},
-        "mutual_password": {"type": "str", "no_log": True},
-    },
-    "required_together": [("mutual_username", "mutual_password")],
-}
 
 
 def main() -> None:

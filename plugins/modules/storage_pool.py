@@ -13,8 +13,10 @@ version_added: 0.1.0
 description:
   - Keeps storage pools as libvirt knows them, without libvirt - the same few options for every kind of storage.
   - A pool is defined, built if there is nothing to start yet, started, and on demand started at every boot.
-  - Types so far are V(dir), a folder of the host, V(disk), a LUN with a partition table, V(fs), a file system on a LUN
-    of its own, V(netfs), an export of an NFS server, and V(logical), a volume group of LVM.
+  - Types are V(dir), a folder of the host, V(disk), a LUN with a partition table, V(fs), a file system on a LUN
+    of its own, V(iscsi), the LUNs of an iSCSI target, V(netfs), an export of an NFS server, V(logical), a volume group
+    of LVM, V(mpath), the multipath devices of the host, and V(scsi), all LUNs behind an HBA, which may be a virtual one
+    of the pool's own.
   - The definition is kept as libvirt's storage pool XML in C(/etc/virt-san/pools), so that C(virsh pool-define) takes
     the file as it is.
   - What is in use is not stopped and not deleted; who uses it is named. A server that does not answer makes the task
@@ -56,19 +58,27 @@ options:
         V(dir), and stopping it ends nothing.
       - V(fs) - a file system on one LUN (or disk), mounted with C(nodev), C(nosuid) and C(noexec). It runs as long as
         it is mounted, whoever has mounted it, on one host at a time.
+      - V(iscsi) - the LUNs of one iSCSI target, each a volume named by its WWID. It runs if that is noted and there is
+        a session with one of its portals. Sessions that are there already are used, and stay when the pool stops; so do
+        those that M(virt.san.iscsi_session) has log in at boot by then.
       - V(netfs) - an NFS export, mounted with C(nodev), C(nosuid) and C(noexec). It runs as long as it is mounted,
         whoever has mounted it.
       - V(logical) - a volume group on LUNs. It belongs to the host that makes it; on others it is found built, and
         cannot be started. It runs as long as one of its volumes is active.
+      - V(mpath) - all multipath devices of the host, each a volume named by its WWID. That such a pool runs is a note,
+        and starting and stopping it change no device.
+      - V(scsi) - all LUNs behind one HBA, each a volume named by its WWID. It runs if that is noted and the HBA is
+        there. A virtual HBA that is not there is made when the pool starts, and deleted when it stops, with what is
+        only behind it.
     type: str
-    choices: [dir, disk, fs, logical, netfs]
+    choices: [dir, disk, fs, iscsi, logical, mpath, netfs, scsi]
   uuid:
     description:
       - UUID of a new pool. By default a random one, which then stays.
     type: str
   source:
     description:
-      - Where the storage comes from. O(type=dir) has none.
+      - Where the storage comes from. O(type=dir) and O(type=mpath) have none.
     type: dict
     suboptions:
       host:
@@ -102,6 +112,84 @@ options:
             made.
           - O(type=logical) - V(lvm2).
         type: str
+      target:
+        description:
+          - Name of the target of O(type=iscsi), which needs one.
+        type: str
+      portals:
+        description:
+          - Where the target listens, each an IP address, with the port if it is not 3260. O(type=iscsi) needs one.
+          - A portal that does not answer is a warning as long as another one does. It is logged in to when the task
+            runs again.
+          - libvirt's XML has one portal. It is the first one; the others are kept beside it.
+        type: list
+        elements: str
+        default: []
+      chap:
+        description:
+          - What to log in with. By default without a password, or by that of a record that open-iscsi has already.
+          - It is kept in C(/etc/virt-san/secrets), where only root reads it, so that the pool can start at boot; of a
+            transient pool it is not. It is neither an argument of a command nor in results.
+          - Of a pool that runs, another password counts from its next start on.
+        type: dict
+        suboptions:
+          username:
+            description:
+              - Name of this host.
+            type: str
+            required: true
+          password:
+            description:
+              - Password of this host.
+            type: str
+            required: true
+          mutual_username:
+            description:
+              - Name by which the target proves itself to the host.
+            type: str
+          mutual_password:
+            description:
+              - Its password, another one than O(source.chap.password).
+            type: str
+      adapter:
+        description:
+          - The HBA of O(type=scsi), which needs one.
+        type: dict
+        suboptions:
+          type:
+            description:
+              - V(scsi_host) - an HBA that is there, whoever has made it. Starting and stopping the pool change nothing.
+              - V(fc_host) - a virtual HBA (NPIV). One that was there before the pool started is used, and stays when it
+                stops; so does one that M(virt.san.npiv_vport) keeps for boots by then.
+            type: str
+            choices: [fc_host, scsi_host]
+            required: true
+          host:
+            description:
+              - With V(scsi_host), the HBA - its WWPN, its PCI address, or the name of its SCSI host (C(host3)).
+              - What is kept is the WWPN or the PCI address. The number is the kernel's, and another one after a boot.
+            type: str
+          unique_id:
+            description:
+              - Which of several SCSI hosts of one PCI device, as in C(/sys/class/scsi_host/host3/unique_id).
+            type: int
+          wwpn:
+            description:
+              - With V(fc_host), the WWPN of the virtual HBA.
+            type: str
+          wwnn:
+            description:
+              - With V(fc_host), its WWNN.
+            type: str
+          parent:
+            description:
+              - The HBA to make it on - name of its SCSI host, WWPN, WWNN or PCI address. By default the one with the
+                fewest virtual HBAs that fits. What is kept is its WWNs.
+            type: str
+          fabric:
+            description:
+              - WWN of the fabric that it is to be in, instead of O(source.adapter.parent).
+            type: str
       protocol:
         description:
           - Version of NFS, V(3), V(4), V(4.1) or V(4.2). By default client and server agree on one.
@@ -122,7 +210,9 @@ options:
         description:
           - Folder of a pool of O(type=dir), mount point of O(type=fs) and O(type=netfs). Needed for these. It is made
             if it is missing.
-          - With O(type=logical) it is C(/dev/NAME), with O(type=disk) by default C(/dev); both may leave it out.
+          - With O(type=logical) it is C(/dev/NAME), with O(type=disk) by default C(/dev), with O(type=mpath) by default
+            C(/dev/mapper), with O(type=iscsi) and O(type=scsi) by default C(/dev/disk/by-id); these may leave it out.
+            For the last three only libvirt goes by it.
         type: str
       permissions:
         description:
@@ -169,7 +259,7 @@ options:
         (RV(pool.adopted)).
       - V(overwrite) - what is on the devices that are named may be lost. A device in use, one of another volume group,
         or one that could not be looked at is refused all the same.
-      - With V(dir) and V(netfs) nothing is ever overwritten, and this means V(if_needed).
+      - With V(dir), V(iscsi), V(mpath), V(netfs) and V(scsi) nothing is ever overwritten, and this means V(if_needed).
     type: str
     choices: [if_needed, never, overwrite]
     default: if_needed
@@ -201,6 +291,7 @@ options:
         in use on this host, or if the table is not the pool's. Uses by other hosts are not seen.
       - V(fs) - the file system is erased, so that the LUN is blank, and the mount point goes if it is empty then.
         Refused if any host has it mounted, or if it is not the pool's.
+      - V(iscsi), V(mpath), V(scsi) - nothing. The logical units are the array's.
       - V(netfs) - only the mount point, if it is empty then. The files are the server's, and may be in use by other
         hosts.
       - V(logical) - all volumes, the group, and the labels of LVM, so that the LUNs are blank.
@@ -210,6 +301,8 @@ options:
     description:
       - With O(state=inactive) and O(state=absent), unmount an export also if it is in use, or if its server does not
         answer. Who has a file open keeps that file alone, and what was not written yet is lost.
+      - For a LUN that leaves with a pool of O(type=iscsi) or O(type=scsi), that I/O which waits in its multipath device
+        for a path may fail. A LUN in use is refused all the same.
       - Without it nothing is ever unmounted lazily, and O(type=fs) never is.
     type: bool
     default: false
@@ -227,18 +320,22 @@ requirements:
   - for O(type=logical) C(lvm2), for O(type=fs) C(e2fsprogs) or C(xfsprogs), for O(type=disk) C(sfdisk) (C(fdisk) on
     Debian, C(util-linux) elsewhere)
   - for these LUNs that know persistent reservations (SPC-3)
+  - for O(type=iscsi) C(iscsiadm) and an iSCSI name (C(open-iscsi), C(iscsi-initiator-utils))
+  - for O(type=scsi) with a virtual HBA, an HBA that can do NPIV
   - for O(type=netfs) C(mount.nfs) on the host (C(nfs-common), C(nfs-utils))
 notes:
-  - Kept on the host - a definition in C(/etc/virt-san/pools), with what XML cannot say in C(NAME.json), until the next
-    boot a note in C(/run/virt-san/pools), and for O(autostart) a unit C(virt-san-pool@NAME.service), the target
-    C(virt-san-pools.target), and C(/usr/local/lib/virt-san/virt-san-pools.pyz), the program that the units run. It
-    consists of this module's own code and is replaced when that changes. With the last definition all of it goes.
+  - Kept on the host - a definition in C(/etc/virt-san/pools), with what XML cannot say in C(NAME.json), a password in
+    C(/etc/virt-san/secrets), notes in C(/run/virt-san/pools), C(/run/virt-san/made) and C(/etc/virt-san/made), and for
+    O(autostart) a unit C(virt-san-pool@NAME.service), the target C(virt-san-pools.target), and
+    C(/usr/local/lib/virt-san/virt-san-pools.pyz), the program that the units run. It consists of this module's own code
+    and is replaced when that changes. With the last definition all of it goes.
   - Of a pool that runs, source and target may be changed. It goes on by its old definition until it is stopped, which
     RV(restart_needed) and a warning say.
   - A process that hangs in the kernel because a server does not answer is left behind, detached; C(ps) shows it as
     C(san-p-...).
 seealso:
   - module: virt.san.storage_volume
+  - module: virt.san.iscsi_session
   - module: virt.san.npiv_vport
   - module: virt.san.multipath_devices
   - module: virt.san.scsi_device
@@ -309,6 +406,50 @@ EXAMPLES = r"""
     state: active
     autostart: true
 
+- name: All multipath devices of the host
+  virt.san.storage_pool:
+    name: maps
+    type: mpath
+    state: active
+
+- name: The LUNs of a guest, by a virtual HBA that is there as long as the pool runs
+  virt.san.storage_pool:
+    name: db01
+    type: scsi
+    source:
+      adapter:
+        type: fc_host
+        wwpn: 5001a4a000000001
+        wwnn: 5001a4a000000000
+        parent: 0000:3b:00.0
+    state: active
+
+- name: The LUNs of an iSCSI target over two portals
+  virt.san.storage_pool:
+    name: array1
+    type: iscsi
+    source:
+      target: iqn.2025-01.com.example:array1.vol7
+      portals: [10.77.1.1, 10.77.2.1]
+      chap:
+        username: kvm1
+        password: "{{ chap_password }}"
+        mutual_username: array1
+        mutual_password: "{{ chap_password_of_array }}"
+    state: active
+    autostart: true
+
+- name: All LUNs behind an HBA
+  virt.san.storage_pool:
+    name: fabric_a
+    type: scsi
+    source:
+      adapter:
+        type: scsi_host
+        host: 2100001b32a1b2c3
+    state: active
+    autostart: true
+
 - name: Take over a pool of libvirt's
   virt.san.storage_pool:
     xml: "{{ lookup('ansible.builtin.file', 'images.xml') }}"
@@ -369,6 +510,27 @@ pool:
     single_host:
       description: Whether somebody has promised that no other host uses it, where that is so.
       type: bool
+    hba:
+      description: WWPN or PCI address by which an HBA of type V(scsi_host) is known.
+      type: str
+    portals:
+      description: Further portals of V(iscsi); the first one is in C(source.hosts).
+      type: list
+      elements: str
+    sessions:
+      description: Of V(iscsi), which portals there is a session with.
+      type: dict
+      sample: {"10.77.1.1:3260": true, "10.77.2.1:3260": true}
+    chap:
+      description: Whether the password that is kept is the one asked for. V(as asked for) once the task is done.
+      type: str
+    made:
+      description:
+        - What the pool has made to get at its LUNs, and takes away when it is stopped. Missing where it has made
+          nothing.
+      type: list
+      elements: str
+      sample: [vHBA 5001a4a000000001]
     adopted:
       description: UUID of the file system, or identity of the partition table, that was taken over from others.
       type: str
@@ -389,7 +551,9 @@ pool:
           C(active)). Sizes are in bytes. V(null) for other types, and before it is made.
       type: dict
     capacity:
-      description: Bytes it has in all. V(null) if it does not run, or if its server does not answer.
+      description:
+        - Bytes it has in all. V(null) if it does not run, or if its server does not answer. Logical units count as in
+          use.
       type: int
     allocation:
       description: Bytes in use there.
@@ -437,14 +601,18 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.virt.san.plugins.module_utils._apply.pool import ensure
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
 from ansible_collections.virt.san.plugins.module_utils._argspec import LOCK_TIMEOUT, parsed
-from ansible_collections.virt.san.plugins.module_utils._argspec_pool import POOL, described, require_one_description
+from ansible_collections.virt.san.plugins.module_utils._argspec_pool import (
+    POOL,
+    described,
+    require_one_description,
+    secret_of,
+)
 from ansible_collections.virt.san.plugins.module_utils._boot.pack_pools import packed
 from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_change
 from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.options import parse_deadline
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, parse_pool_name
-from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
 from ansible_collections.virt.san.plugins.module_utils._xml.pool import parse_pool
@@ -495,6 +663,7 @@ def wanted_of(options: Mapping[str, Any]) -> Wanted:
         remove_devices=options["remove_devices"],
         exclusive=options["exclusive"],
         single_host=options["single_host"],
+        secret=secret_of(options),
     )
 
 
@@ -524,7 +693,7 @@ def pool_of(options: Mapping[str, Any]) -> PoolDefinition | None:
     else:
         pool = described(options, parsed("name", parse_pool_name, name))
     if pool is not None:
-        check(replace(pool, kept=Kept(bool(options["single_host"]))))
+        check(replace(pool, kept=replace(pool.kept, single_host=bool(options["single_host"]))))
     return pool
 
 

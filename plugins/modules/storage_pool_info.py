@@ -121,7 +121,9 @@ pools:
     sources:
       description:
         - What it is on. For V(logical) the PVs, each with C(uuid), C(path), C(wwid), C(size), C(used) (bytes) and
-          C(missing); for V(netfs) C(host) and C(dir); for others that name devices, their C(path).
+          C(missing); for V(netfs) C(host) and C(dir); for V(iscsi) C(target) and C(portal); for V(scsi) the adapter
+          as in RV(virt.san.storage_pool#module:pool.source), with C(hba), its WWPN or PCI address; for others that name
+          devices, their C(path).
       type: list
       elements: dict
       sample:
@@ -142,15 +144,19 @@ pools:
       elements: dict
       contains:
         name:
-          description: Its name.
+          description: Its name. That of a logical unit is its WWID.
           type: str
           sample: db01-data
         key:
-          description: What it is known by for good - the path of a file, the UUID that LVM gave a logical volume.
+          description:
+            - What it is known by for good - the path of a file, the UUID that LVM gave a logical volume, the WWID of a
+              logical unit.
           type: str
           sample: 3oEnHX-oYVK-0bzP-qH6h-Jcoh-1dXq-DU1UJN
         path:
-          description: Where it is on the host.
+          description:
+            - Where it is on the host. Of a logical unit the name below C(/dev/disk/by-id) of its multipath device,
+              which is the same on every host; of one without a multipath device that of its path.
           type: str
           sample: /dev/guests/db01-data
         format:
@@ -181,10 +187,12 @@ pools:
           description: The thin pool that a logical volume is in.
           type: str
         active:
-          description: Whether a logical volume can be used. Files always can.
+          description: Whether a logical volume can be used, or a logical unit has a working path. Files always can.
           type: bool
         problem:
-          description: Why it cannot be worked with, such as a header that makes no sense.
+          description:
+            - Why it cannot be worked with, such as a header that makes no sense, or several paths and no multipath
+              device.
           type: str
     problem:
       description: Why something is not known of the pool. V(null) if all is well.

@@ -94,6 +94,20 @@ def vhba(san: San, host: str) -> list[Task]:
     ]
 
 
+def pool(_san: San, host: str) -> list[Task]:
+    """A pool with a vHBA of its own: started with it, stopped without it, forgotten while it runs."""
+    wwpn = WWPNS[host]
+    adapter = {"type": "fc_host", "wwpn": wwpn, "wwnn": f"5001a4a1{wwpn[8:]}", "parent": FABRIC_A}
+    described = {"name": "guest", "type": "scsi", "uuid": f"{wwpn[8:]}-0000-4000-8000-000000000000"}
+    up = {**described, "source": {"adapter": adapter}, "state": "active"}
+    return [
+        Task("pool-up", "storage_pool", up),
+        Task("pool-down", "storage_pool", {"name": "guest", "state": "inactive"}, point=None),
+        Task("pool-up-again", "storage_pool", {"name": "guest", "state": "active"}, point=None),
+        Task("pool-gone", "storage_pool", {"name": "guest", "state": "absent"}),
+    ]
+
+
 def lun(san: San, host: str) -> list[Task]:
     """A LUN that is found, gets a device, loses it, gets it again, grows and leaves."""
     wwid = san.wwids[host]["data"]
@@ -140,6 +154,7 @@ CYCLES: dict[str, tuple[Tasks, Tasks]] = {
     "lun": (beside, lun),
     "number": (number_first, number),
     "lvm": (lambda _san, _host: [], lvm),
+    "pool": (beside, pool),
 }
 """What leads to the beginning of a cycle, and the cycle."""
 

@@ -27,6 +27,7 @@ PAYLOAD: dict[str, set[str]] = {
     "storage_pool_info": {
         *("_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan", "_pools", "_xml"),
     },
+    "storage_pool_sources_info": {"_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan"},
     "storage_volume": {
         *("_apply", "_argspec", "_argspec_pool", "_entry", "_errors", "_host", "_model", "_plan", "_pools", "_xml"),
     },

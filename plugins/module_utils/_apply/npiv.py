@@ -22,7 +22,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     UnavailableError,
     WaitTimeoutError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import children, fc, npiv, scan, scsi
+from ansible_collections.virt.san.plugins.module_utils._host import children, fc, npiv, scan, scsi, udev
 from ansible_collections.virt.san.plugins.module_utils._host.children import ChildResult, Write
 from ansible_collections.virt.san.plugins.module_utils._host.hbas import read_fabric
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -46,6 +46,7 @@ DELETE_DEADLINE = 90.0
 """Seconds for the kernel to delete one: lpfc waits three times R_A_TOV, which is 10 s in most fabrics, and 3 s more."""
 
 NAME_DEADLINE = 10.0
+VHBA_STEPS = (CreateVport, NameVport, AwaitLogin, DeleteVport)
 LOGIN_INTERVAL = 0.02
 """Seconds between two looks at a login: two attributes to read, a few ms apart from done, and no event tells of it."""
 
@@ -218,8 +219,11 @@ class Login:
 GONE = Login("gone")
 
 
-def await_login(host: Host, step: AwaitLogin, timeout: float) -> None:
-    """Wait until the vHBA is logged in. Raises UnavailableError for a state that does not end by itself."""
+def await_login(host: Host, step: AwaitLogin, timeout: float, stays: bool = True) -> None:
+    """Wait until the vHBA is logged in. Raises UnavailableError for a state that does not end by itself.
+
+    `stays`: nobody deletes it if that fails, which the error then says.
+    """
     name = npiv.find_vport(host, step.wwpn)
     if name is None:
         raise NotFoundError(f"vHBA {step.wwpn} is gone: somebody else has deleted it", wwpn=step.wwpn)
@@ -235,12 +239,10 @@ def await_login(host: Host, step: AwaitLogin, timeout: float) -> None:
     if login == GONE:
         raise NotFoundError(f"vHBA {step.wwpn} went away while it was waited for: has somebody deleted it?", **details)
     if failed(login.state):
-        raise UnavailableError(f"vport_state is {login}: {advice(login.state)}. The vHBA stays as it is", **details)
-    raise WaitTimeoutError(
-        f"not within {timeout:g} s; vport_state is {login}: {advice(login.state)}. The vHBA stays, and comes up as "
-        "soon as the fabric lets it in",
-        **details,
-    )
+        left = ". The vHBA stays as it is" if stays else ""
+        raise UnavailableError(f"vport_state is {login}: {advice(login.state)}{left}", **details)
+    left = ". The vHBA stays, and comes up as soon as the fabric lets it in" if stays else ""
+    raise WaitTimeoutError(f"not within {timeout:g} s; vport_state is {login}: {advice(login.state)}{left}", **details)
 
 
 def read_login(host: Host, vport: str, child: str | None) -> Login:
@@ -252,6 +254,18 @@ def read_login(host: Host, vport: str, child: str | None) -> Login:
     port = host.read(f"{fc.HOSTS}/{child}/port_state") if child and state == ACTIVE else None
     last = None if state == ACTIVE else host.read(f"{base}/vport_last_state")
     return Login(state, last or None, None if port in ("Unknown", "") else port)
+
+
+def disks_behind(host: Host, child: str | None) -> int:
+    """Return how many disks are behind a SCSI host; 0 while udev is not done with one that is there."""
+    found = 0
+    for hctl in scsi.read_addresses(host):
+        for disk in host.entries(f"{scsi.DEVICES}/{hctl}/block") if f"host{hctl.host}" == child else ():
+            number = host.read(f"/sys/class/block/{disk}/dev")
+            if number is None or udev.read_record(host, number) is None:
+                return 0
+            found += 1
+    return found
 
 
 # Deleting

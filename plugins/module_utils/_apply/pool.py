@@ -14,6 +14,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply import pool_steps
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report, carry_out
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import (
     alone_for,
+    built_on,
     free_left_behind,
     let_others_build,
     refuse_others,
@@ -21,7 +22,13 @@ from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices impor
 )
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
-from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_ways import (
+    Look,
+    coming_by,
+    with_lasting_names,
+    with_ways,
+)
+from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lock
 from ansible_collections.virt.san.plugins.module_utils._model.pool import GENERATED, PoolDefinition, Space
@@ -37,7 +44,9 @@ from ansible_collections.virt.san.plugins.module_utils._pools.plan import (
     plan_pool,
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
-from ansible_collections.virt.san.plugins.module_utils._pools.steps import Unmount
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import LogInTo, MakeVhba, NoteMade, Unmount
+
+NO_FURTHER = Look()
 
 
 @dataclass(frozen=True)
@@ -75,27 +84,27 @@ def ensure(
     ApplyError after.
     """
     if check_mode:
-        planned = plan(host, keeper, wanted, autostart, GENERATED)
+        planned = plan(host, keeper, wanted, autostart, GENERATED, Look(ways=True))
         return _report(keeper, wanted, planned, planned.after, planned)
     with host_lock(host, f"pool {wanted.name}", timeout, lock_path(wanted.name)):
         return _ensure(host, keeper, wanted, autostart, timeout)
 
 
 def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None, timeout: float) -> Report:
-    new_uuid = str(uuid.uuid4())
+    new_uuid, far = str(uuid.uuid4()), Look(ways=True, check_mode=False)
     try:
-        planned = plan(host, keeper, wanted, autostart, new_uuid)
+        planned = plan(host, keeper, wanted, autostart, new_uuid, far)
     except RefusedError:
-        if wanted.pool is None or not wanted.pool.source.devices:
+        if wanted.pool is None or not built_on(wanted.pool):
             raise
         let_others_build(host, wanted.pool, timeout)
-        planned = plan(host, keeper, wanted, autostart, new_uuid)
+        planned = plan(host, keeper, wanted, autostart, new_uuid, far)
     if not planned.steps:
         planned = replace(planned, warnings=(*planned.warnings, *free_left_behind(host, planned.pool.pool)))
         return _report(keeper, wanted, planned, planned.after, planned)
 
     def anew() -> Whole:
-        return plan(host, keeper, wanted, autostart, new_uuid)
+        return plan(host, keeper, wanted, autostart, new_uuid, far)
 
     with alone_for(host, planned.steps, timeout, wanted.exclusive, lambda: anew().steps) as held:
         if held.wwids or held.left:
@@ -125,13 +134,22 @@ def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | No
 
 def perform(host: Host, keeper: PoolKeeper, step: Step, timeout: float) -> None:
     """Carry out one step. Raises SanError, OSError."""
-    if not keeper.perform(step):
+    if keeper.perform(step):
+        return
+    try:
         pool_steps.perform(host, step, timeout)
+    except SanError as error:
+        if error.details.pop("undone", False) and isinstance(step, (LogInTo, MakeVhba)):
+            keeper.perform(NoteMade(step.pool, step.noted))
+        raise
 
 
-def plan(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None, new_uuid: str) -> Whole:
+def plan(
+    host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None, new_uuid: str, how: Look = NO_FURTHER
+) -> Whole:
     """Look at the host and return what is to be done."""
     known = keeper.look(wanted.name)
+    wanted = with_lasting_names(host, wanted, known)
     pool = definition(known, wanted, new_uuid)
     if pool is None:
         planned, kind, seen = plan_nothing(known), None, Seen()
@@ -140,6 +158,7 @@ def plan(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None,
         stopping = wanted.state in ("inactive", "absent")
         seen = look(host, _needs(kind, known, pool), known.started is not None, with_users=stopping)
         seen = replace(seen, remove_devices=wanted.remove_devices)
+        seen = with_ways(host, known, wanted, coming_by(kind, known, pool, seen), seen, how)
         planned = plan_pool(known, wanted, seen, kind, new_uuid)
     boot = _boot(keeper, wanted, autostart)
     if wanted.state == "absent":
@@ -183,14 +202,15 @@ def _told_by(seen: Seen, planned: PoolPlan) -> tuple[str, ...]:
     """Return warnings that come from what was seen."""
     unmounted = [step.point for step in planned.steps if isinstance(step, Unmount)]
     taken = [f"{path} is taken away from {', '.join(users)}" for path, users in seen.users.items() if path in unmounted]
-    return (*taken, *(f"{path}: {why}" for path, why in seen.silent.items()))
+    ways = (warning for way in (seen.coming, seen.leaving) if way is not None for warning in way.warnings)
+    return (*taken, *(f"{path}: {why}" for path, why in seen.silent.items()), *ways)
 
 
 def _report(keeper: PoolKeeper, wanted: Wanted, planned: Whole, after: Mapping[str, Any], last: Whole) -> Report:
     shown = after.get("pool")
     facts = {
         "pool": None if shown is None else _facts(shown, keeper, wanted, planned, last),
-        "restart_needed": list(last.pool.restart_for),
+        "restart_needed": list(dict.fromkeys((*planned.pool.restart_for, *last.pool.restart_for))),
         "steps": planned.describe(),
     }
     warnings = tuple(dict.fromkeys((*planned.warnings, *last.pool.warnings)))

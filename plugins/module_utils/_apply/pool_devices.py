@@ -29,6 +29,9 @@ from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs,
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import DeviceStep
 
+ON_DEVICES = ("disk", "fs", "logical")
+"""Types whose pools are built on devices. What others call a device is none: the name of an iSCSI target."""
+
 
 def look_at_devices(host: Host, needs: Needs, seen: Seen) -> Seen:
     """Return what is seen, with the devices and groups that are needed. A device that cannot be used is silent.
@@ -91,14 +94,19 @@ def free_left_behind(host: Host, pool: PoolDefinition | None) -> tuple[str, ...]
 
     For when there is nothing to be written to them.
     """
-    if pool is None or not pool.source.devices:
+    if pool is None or not built_on(pool):
         return ()
     san = read_san(host)
     return tuple(exclusion.free_left_behind(host, san, _named_units(host, san, pool)))
 
 
+def built_on(pool: PoolDefinition) -> tuple[str, ...]:
+    """Return the devices that a pool is built on, by the names that its definition has for them."""
+    return tuple(device.path for device in pool.source.devices) if pool.type in ON_DEVICES else ()
+
+
 def _named_units(host: Host, san: San, pool: PoolDefinition | None) -> list[LogicalUnit]:
-    found = [_named_unit(host, san, device.path) for device in (pool.source.devices if pool is not None else ())]
+    found = [_named_unit(host, san, name) for name in (built_on(pool) if pool is not None else ())]
     return [unit for unit in found if unit is not None]
 
 

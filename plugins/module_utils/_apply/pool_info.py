@@ -20,6 +20,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.group import Group
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, PoolType, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.group import find
+from ansible_collections.virt.san.plugins.module_utils._pools.iscsi import portals, target_name
 from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, running_definition
 
@@ -157,5 +158,9 @@ def _group(pool: PoolDefinition, seen: Seen) -> Group | None:
 def _named_sources(pool: PoolDefinition) -> list[dict[str, Any]]:
     """Return what a definition names as sources; of a volume group, what it is really on replaces that."""
     devices = [{"path": device.path} for device in pool.source.devices]
+    if pool.source.adapter is not None:
+        return [{**pool.to_dict()["source"]["adapter"], **({"hba": pool.kept.hba} if pool.kept.hba else {})}]
+    if pool.type == "iscsi":
+        return [{"target": target_name(pool), "portal": str(portal)} for portal in portals(pool)]
     exports = [{"host": server.name, "dir": pool.source.directory} for server in pool.source.hosts]
     return [*devices, *exports]

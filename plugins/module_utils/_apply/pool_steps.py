@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.virt.san.plugins.module_utils._apply import device_steps, group
+from ansible_collections.virt.san.plugins.module_utils._apply import device_steps, group, pool_ways
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import find_users
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, InUseError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host import folders, mounting
@@ -29,7 +29,7 @@ def perform(host: Host, step: Step, timeout: float) -> None:
         guarded(host, step.path, "emptying", lambda there: folders.empty(there, step.path), timeout)
     elif isinstance(step, steps.RemoveFolder):
         _remove(host, step, timeout)
-    elif not device_steps.perform(host, step, timeout) and not group.perform(host, step, timeout):
+    elif not any(room.perform(host, step, timeout) for room in (device_steps, group, pool_ways)):
         raise SanError(f"{step.describe()}: nobody knows how")
 
 

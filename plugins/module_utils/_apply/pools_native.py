@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,8 +14,16 @@ from ansible_collections.virt.san.plugins.module_utils._errors import Unavailabl
 from ansible_collections.virt.san.plugins.module_utils._host import keeping, systemd
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model import pool_boot as files
+from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import NOTHING, Kept, kept_text, parse_kept
+from ansible_collections.virt.san.plugins.module_utils._model.pool_secret import MODE as SECRET_MODE
+from ansible_collections.virt.san.plugins.module_utils._model.pool_secret import (
+    SECRETS,
+    parse_secret,
+    secret_path,
+    secret_text,
+)
 from ansible_collections.virt.san.plugins.module_utils._model.units import TARGET, UNITS, VHBA_SERVICE, target_text
 from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import KEEP_STEPS, KeepPlan, StopUnit
 from ansible_collections.virt.san.plugins.module_utils._plan.pool_boot import (
@@ -59,6 +68,8 @@ class NativeKeeper:
             # Of a pool that has a definition the note is only about how it was started.
             spoilt=spoilt or (lost if pool is None else None),
             others=self._others(name),
+            made=self._made(name),
+            secret=self._secret(name),
         )
 
     def _others(self, name: str) -> dict[str, PoolDefinition]:
@@ -66,6 +77,23 @@ class NativeKeeper:
         running = {one: self._read(files.started_path(one), one)[0] for one in defined(self.host, files.STARTED)}
         kept = {one: self._read(files.definition_path(one), one)[0] for one in defined(self.host)}
         return {one: pool for one, pool in {**running, **kept}.items() if pool is not None and one != name}
+
+    def _secret(self, name: str) -> Chap | None:
+        try:
+            text = self.host.read(secret_path(name))
+        except UnavailableError:
+            return None  # whoever is not root only looks, and needs none
+        return None if text is None else parse_secret(text)
+
+    def _made(self, name: str) -> tuple[str, ...]:
+        return tuple(one for path in files.made_paths(name) for one in self._noted(path))
+
+    def _noted(self, path: str) -> tuple[str, ...]:
+        try:
+            told = json.loads(self.host.read(path) or "[]")
+        except ValueError:
+            return ()  # what somebody has spoilt names nothing that could be taken away
+        return tuple(one for one in told if isinstance(one, str)) if isinstance(told, list) else ()
 
     def _read(self, path: str, name: str) -> tuple[PoolDefinition | None, str | None]:
         """Return a definition; or why there is one that cannot be read."""
@@ -147,7 +175,15 @@ class NativeKeeper:
             self._write(files.started_path(step.pool.name), step.pool)
         elif isinstance(step, steps.NoteStopped):
             self._strike_out(step.name)
+        elif isinstance(step, steps.NoteMade):
+            self._note_made(step)
+        elif isinstance(step, steps.KeepSecret):
+            host.write_file(secret_path(step.name), secret_text(step.chap), SECRET_MODE)
+        elif isinstance(step, steps.ForgetSecret):
+            self._forget_secret(step.name)
         elif isinstance(step, steps.Undefine):
+            host.remove_file(secret_path(step.name))
+            self._note_made(steps.NoteMade(step.name, ()))
             self._remove(files.definition_path(step.name))
             keeping.remove_folders(host, files.FOLDERS)
             self._strike_out(step.name)
@@ -168,8 +204,25 @@ class NativeKeeper:
         self.host.remove_file(files.kept_path(path))
         self.host.remove_file(path)
 
+    def _forget_secret(self, name: str) -> None:
+        self.host.remove_file(secret_path(name))
+        keeping.remove_folders(self.host, (SECRETS,))
+
+    def _note_made(self, step: steps.NoteMade) -> None:
+        others = tuple(one for one in step.what if one not in step.lasting)
+        for path, what in zip(files.made_paths(step.name), (step.lasting, others)):
+            if what:
+                self.host.write_file(path, json.dumps(what) + "\n")
+            else:
+                self.host.remove_file(path)
+        keeping.remove_folders(self.host, (files.MADE_FOR_GOOD,))
+        self._remove_folders()
+
     def _strike_out(self, name: str) -> None:
         self._remove(files.started_path(name))
+        self._remove_folders()
+
+    def _remove_folders(self) -> None:
         # Not what is half written there: the boot may be about to note that another pool has started.
         for folder in files.STARTED_FOLDERS:
             self.host.remove_folder(folder)

@@ -18,8 +18,9 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDe
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, PoolType, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.luns import volumes_of
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, running_definition
-from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import LUN_POOLS, pool_type
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import FOLDERS
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
@@ -87,6 +88,8 @@ def list_volumes(host: Host, pool: PoolDefinition, seen: Seen, deadline: float) 
     """
     if pool.type in FOLDERS:
         return volume_files.list_volumes(host, pool, deadline)
+    if pool.type in LUN_POOLS:
+        return volumes_of(LUN_POOLS[pool.type].units(pool, seen))
     return volume_lvs.list_volumes(pool, seen) if pool.type == "logical" else None
 
 

@@ -5,18 +5,22 @@
 
 The boot waits for a pool as long as there is reason to think that it comes in seconds: libvirt and its guests shall
 find it. After that the boot goes on, and so do the attempts. A pool that cannot start stops no other: each has a
-process of its own, which holds no lock but that of its pool.
+process of its own, which holds no lock but that of its pool, and that of the host where it makes a
+virtual HBA or logs in to a target.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from ansible_collections.virt.san.plugins.module_utils._apply import pool
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lock
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
+from ansible_collections.virt.san.plugins.module_utils._model.pool import FcHostAdapter
 from ansible_collections.virt.san.plugins.module_utils._model.pool_boot import definition_path
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 
@@ -25,6 +29,9 @@ STEP_WAIT = 20.0
 
 DEVICES_WAIT, DEVICES_RETRY = 20.0, 2.0
 """Seconds that the boot waits for a pool on LUNs, and between two attempts then: HBAs log in while it goes on."""
+
+LOCK_WAIT = 30.0
+"""Seconds to wait for others that change the host."""
 
 RETRY = 30.0
 """Seconds between two attempts."""
@@ -71,16 +78,24 @@ def attempt(host: Host, name: str, say: Say) -> str | None:
     # A LUN without persistent reservations was refused when the pool was made, or allowed.
     wanted = Wanted(name, "active", build="never", exclusive=False)
     try:
-        report = pool.ensure(host, keeper, wanted, None, STEP_WAIT, check_mode=False)
+        with _alone(host, keeper, name):
+            report = pool.ensure(host, keeper, wanted, None, STEP_WAIT, check_mode=False)
     except SanError as error:
         return error.message
     say(f"pool {name} {'started' if report.changed else 'runs already'}: {'; '.join(report.facts['steps']) or 'done'}")
     return None
 
 
+def _alone(host: Host, keeper: NativeKeeper, name: str) -> AbstractContextManager[None]:
+    """Have the host's lock for a pool that makes a virtual HBA or logs in: nobody else does so at the same time."""
+    known = keeper.look(name).pool
+    makes = known is not None and (known.type == "iscsi" or isinstance(known.source.adapter, FcHostAdapter))
+    return host_lock(host, f"virt-san-pool {name}", LOCK_WAIT) if makes else nullcontext()
+
+
 def _on_devices(host: Host, name: str) -> bool:
     pool = NativeKeeper(host).look(name).pool
-    return pool is not None and bool(pool.source.devices)
+    return pool is not None and bool(pool.source.devices or pool.source.adapter)
 
 
 def _pause(host: Host, name: str, before: str, seconds: float) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ansible_collections.virt.san.plugins.module_utils._apply import npiv
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import carry_out
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
-from ansible_collections.virt.san.plugins.module_utils._host import fc, scsi, udev
+from ansible_collections.virt.san.plugins.module_utils._host import fc
 from ansible_collections.virt.san.plugins.module_utils._host import npiv as kernel
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.kept import read_definition
@@ -181,17 +181,5 @@ def _told(host: Host, vhba: WantedVhba) -> str:
     """Wait a moment for its disks, which a guest may be about to need, and say where all is."""
     name = kernel.find_vport(host, vhba.wwpn)
     child = kernel.scsi_host_of(host, name) if name is not None else None
-    disks = wait_until(host, lambda: _disks(host, child), bool, DISKS_WAIT, interval=0.1) if child else 0
+    disks = wait_until(host, lambda: npiv.disks_behind(host, child), bool, DISKS_WAIT, interval=0.1) if child else 0
     return f"{child or 'no SCSI host'} on HBA {vhba.parent}, {disks} disk(s) behind it so far"
-
-
-def _disks(host: Host, child: str | None) -> int:
-    """Return how many disks are behind a SCSI host; 0 while udev is not done with one that is there."""
-    found = 0
-    for hctl in scsi.read_addresses(host):
-        for disk in host.entries(f"{scsi.DEVICES}/{hctl}/block") if f"host{hctl.host}" == child else ():
-            number = host.read(f"/sys/class/block/{disk}/dev")
-            if number is None or udev.read_record(host, number) is None:
-                return 0
-            found += 1
-    return found

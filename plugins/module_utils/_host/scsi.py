@@ -116,6 +116,12 @@ def _carrier(place: str) -> str | None:
     return carrier
 
 
+def read_unique_id(host: Host, name: str) -> int:
+    """Return which of the SCSI hosts of its PCI device "host3" is; 0 where the driver does not count them."""
+    text = host.read(f"{HOSTS}/{name}/unique_id") or ""
+    return int(text) if text.isdigit() else 0
+
+
 def read_hosts(host: Host) -> list[ScsiHost]:
     """Return all SCSI hosts, by number."""
     members = {name: transport for kind, transport in _CLASSES for name in host.entries(f"/sys/class/{kind}")}

@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 from ansible_collections.virt.san.plugins.module_utils._model.pool import escaped
+from ansible_collections.virt.san.plugins.module_utils._model.pool_secret import SECRETS
 from ansible_collections.virt.san.plugins.module_utils._model.units import GUESTS, POOL_SERVICE, POOLS
 
 DEFINITIONS = "/etc/virt-san/pools"
 STARTED = "/run/virt-san/pools"
 """By which definition a pool was started, until the next boot."""
+MADE = "/run/virt-san/made"
+"""What a pool has made to get at its units, until the next boot."""
+MADE_FOR_GOOD = "/etc/virt-san/made"
+"""Of that, what a boot does not end."""
 PROGRAM = "/usr/local/lib/virt-san/virt-san-pools.pyz"
 SERVICE = POOL_SERVICE
-FOLDERS = (DEFINITIONS, "/etc/virt-san")
-STARTED_FOLDERS = (STARTED, "/run/virt-san")
+FOLDERS = (DEFINITIONS, SECRETS, MADE_FOR_GOOD, "/etc/virt-san")
+STARTED_FOLDERS = (STARTED, MADE, "/run/virt-san")
 PROGRAM_FOLDERS = ("/usr/local/lib/virt-san",)
 """Removed, inner ones first, with the last file; others may keep something there."""
 
@@ -56,6 +61,11 @@ def kept_path(definition: str) -> str:
 def started_path(name: str) -> str:
     """Return where it is noted by which definition a pool was started."""
     return f"{STARTED}/{name}.xml"
+
+
+def made_paths(name: str) -> tuple[str, str]:
+    """Return where it is noted what a pool has made: for good, and until the next boot."""
+    return f"{MADE_FOR_GOOD}/{name}.json", f"{MADE}/{name}.json"
 
 
 def lock_path(name: str) -> str:

@@ -19,10 +19,15 @@ class Kept:
     """Somebody has promised that no other host uses the storage while this one does."""
     adopted: str | None = None
     """What was on the device before it became the pool's: UUID of the file system, ID of the partition table."""
+    hba: str | None = None
+    """Who its HBA is: WWPN or PCI address. The number that the kernel gives to an HBA says nothing after a boot."""
+    portals: tuple[str, ...] = ()
+    """Further portals of an iSCSI target."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is set."""
-        return {name: value for name, value in asdict(self).items() if value}
+        told = {**asdict(self), "portals": list(self.portals)}
+        return {name: value for name, value in told.items() if value}
 
 
 NOTHING = Kept()
@@ -41,10 +46,17 @@ def parse_kept(text: str) -> Kept:
     unknown = sorted(set(told) - set(asdict(NOTHING)))
     if unknown:
         raise ValueError(f"{', '.join(unknown)} is not understood")
-    single_host, adopted = told.get("single_host", False), told.get("adopted")
-    if not isinstance(single_host, bool) or not isinstance(adopted, (str, type(None))):
-        raise ValueError("single_host is true or false, adopted is text")
-    return Kept(single_host, adopted)
+    single_host = told.get("single_host", False)
+    if not isinstance(single_host, bool):
+        raise ValueError("single_host is true or false")
+    texts = {name: told.get(name) for name in ("adopted", "hba")}
+    for name, value in texts.items():
+        if not isinstance(value, (str, type(None))):
+            raise ValueError(f"{name} is text")
+    portals = told.get("portals", [])
+    if not isinstance(portals, list) or not all(isinstance(one, str) for one in portals):
+        raise ValueError("portals is a list of texts")
+    return Kept(single_host, portals=tuple(portals), **texts)
 
 
 def made_uuid(pool: str, identity: str) -> str:

@@ -63,7 +63,7 @@ def resolve(sight: Sight, names: Iterable[str]) -> dict[str, Disk]:
 def _resolve(sight: Sight, name: str) -> Disk:
     kernel, wwid = sight.names.get(name), wwid_in(name)
     if kernel is None and wwid is not None:
-        return _lun(sight, require(sight.san, Named(wwid=wwid)))
+        return disk_of(sight, require(sight.san, Named(wwid=wwid)))
     if kernel is None:
         raise NotFoundError(
             f"this host has no block device {name}. A LUN is best named by its WWID; is it mapped to this host, zoned, "
@@ -72,7 +72,7 @@ def _resolve(sight: Sight, name: str) -> Disk:
         )
     unit = next((unit for unit in sight.san.luns if kernel in unit.kernel_names), None)
     if unit is not None:
-        return _lun(sight, unit)
+        return disk_of(sight, unit)
     device = sight.bare[kernel]
     whole = next((unit for unit in sight.san.luns if device.part_of in unit.kernel_names), None)
     if whole is not None and not _is_own(whole):
@@ -84,7 +84,8 @@ def _resolve(sight: Sight, name: str) -> Disk:
     return Disk(device.path, kernel, device.size, read_only=device.read_only, uses=device.uses)
 
 
-def _lun(sight: Sight, unit: LogicalUnit) -> Disk:
+def disk_of(sight: Sight, unit: LogicalUnit) -> Disk:
+    """Return the device to use for a unit. Raises what `resolve` raises."""
     if unit.problem:
         raise IdentityError(f"{label(unit)}: {unit.problem}. Correct the mapping on the array, then rescan")
     own = _is_own(unit)

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ansible_collections.virt.san.plugins.module_utils._errors import SanError
+from ansible_collections.virt.san.plugins.module_utils._model.block import San
 from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
@@ -37,6 +39,8 @@ class Needs:
     """A volume group: that one, and all others."""
     tables: bool = False
     """Of devices also their partition tables."""
+    san: bool = False
+    """HBAs, sessions and logical units. Who uses these is not looked for."""
 
     def __add__(self, other: Needs) -> Needs:
         return Needs(
@@ -47,6 +51,7 @@ class Needs:
             _joined(self.devices, other.devices),
             self.group or other.group,
             self.tables or other.tables,
+            self.san or other.san,
         )
 
 
@@ -78,6 +83,16 @@ class Mounted:
 
 
 @dataclass(frozen=True)
+class Way:
+    """How what carries a pool's units comes to this host or leaves it, as planned for HBAs and sessions."""
+
+    steps: tuple[Step, ...] = ()
+    refusal: SanError | None = None
+    """Why there is none."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Seen:
     """What was found of the things a type wants to know."""
 
@@ -99,6 +114,13 @@ class Seen:
     devices: Mapping[str, Inspected] = field(default_factory=dict)
     """The devices to use, by the names that definitions have for them."""
     groups: GroupSight | None = None
+    san: San = field(default_factory=San)
+    unique_ids: Mapping[str, int] = field(default_factory=dict)
+    """By name of a SCSI host: its number among those of its PCI device."""
+    coming: Way | None = None
+    """None: it was not asked for, as the pool is not to run."""
+    leaving: Way | None = None
+    """The same for what the pool has made itself, where it is to be stopped."""
     remove_devices: bool = False
     """Not seen, but asked for: devices that are not named may be taken away."""
 

@@ -9,16 +9,25 @@ once it is, noted as stopped once it is, and forgotten last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError, RefusedError
-from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap
+from ansible_collections.virt.san.plugins.module_utils._model.pool import FcHostAdapter, PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, PoolType, Seen
-from ansible_collections.virt.san.plugins.module_utils._pools.steps import Define, NoteStarted, NoteStopped, Undefine
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
+    Define,
+    ForgetSecret,
+    KeepSecret,
+    NoteMade,
+    NoteStarted,
+    NoteStopped,
+    Undefine,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,10 @@ class Known:
     """Why its definition cannot be read."""
     others: Mapping[str, PoolDefinition] = field(default_factory=dict)
     """The other pools."""
+    made: tuple[str, ...] = ()
+    """What the pool has made since the last boot to get at its units."""
+    secret: Chap | None = field(default=None, repr=False)
+    """What it logs in with."""
 
     @property
     def latest(self) -> PoolDefinition | None:
@@ -57,6 +70,8 @@ class Wanted:
     """Refuse LUNs that cannot be had alone while something is built on them."""
     single_host: bool | None = None
     """No other host uses the storage while this one does. None: as it is kept."""
+    secret: Chap | None = field(default=None, repr=False)
+    """What the pool is to log in with. None: as it is kept."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,8 @@ def definition(known: Known, wanted: Wanted, new_uuid: str) -> PoolDefinition | 
 
 def _kept(old: PoolDefinition | None, new: PoolDefinition, wanted: Wanted) -> Kept:
     """Return what stays beside the definition, and what the task says anew."""
-    kept = Kept() if old is None else old.kept
+    # Who its HBA is and where its target listens is a part of what it is.
+    kept = replace(Kept() if old is None else old.kept, hba=new.kept.hba, portals=new.kept.portals)
     if old is not None and old.source.devices != new.source.devices:
         kept = replace(kept, adopted=None)  # that was on another device
     return kept if wanted.single_host is None else replace(kept, single_host=wanted.single_host)
@@ -148,11 +164,26 @@ def running_definition(
 
 
 def _refuse_shared(known: Known, pool: PoolDefinition) -> None:
-    """Raise RefusedError where two pools would be in one folder, or would be one volume group."""
+    """Raise RefusedError where two pools would be in one folder, or would be one volume group, target or vHBA."""
     path = pool.target.path
+    carrier = _carrier(pool)
+    for name, other in known.others.items():
+        if carrier is not None and carrier == _carrier(other):
+            raise RefusedError(
+                f"{carrier} is already that of pool {name}: stopping one would take it from the other. Use that pool",
+                name=name,
+            )
     for name, other in known.others.items():
         if path is not None and path == other.target.path and (pool.type == "logical" or not _is_devices(path)):
             raise RefusedError(f"{path} is already the target of pool {name}: name another target.path", name=name)
+
+
+def _carrier(pool: PoolDefinition) -> str | None:
+    """Return what a pool may bring to the host and take away again."""
+    if pool.type == "iscsi" and pool.source.devices:
+        return f"target {pool.source.devices[0].path.lower()}"
+    adapter = pool.source.adapter
+    return f"virtual HBA {adapter.wwpn.lower()}" if isinstance(adapter, FcHostAdapter) else None
 
 
 def _shown(
@@ -162,6 +193,13 @@ def _shown(
         return {"pool": None}
     told = {"state": "active" if running else "inactive", "built": built, "persistent": persistent}
     return {"pool": {**pool.to_dict(), **told, **more}}
+
+
+def _made(what: tuple[str, ...], steps: Iterable[Step] = ()) -> dict[str, Any]:
+    """Return what the pool has made by itself, after the steps."""
+    for step in steps:
+        what = step.what if isinstance(step, NoteMade) else what
+    return {"made": sorted(what)} if what else {}
 
 
 @dataclass(frozen=True)
@@ -179,21 +217,45 @@ class _Present:
         known, kind = self.known, self.kind
         defining, changes = self._define(), self._build()
         switching = self._switch()
+        if self.wanted.state == "inactive" and any(isinstance(step, NoteStarted) for step in defining):
+            switching = (*switching, NoteStopped(self.pool.name))
         built_now = known.latest is not None and kind.is_built(known.latest, self.seen)
         built = kind.is_built(self.pool, self.seen) or bool(changes.steps)
         running = self.wanted.state == "active" or (self.live is not None and self.wanted.state != "inactive")
         later = kind.restart_for(self.live, self.pool) if running and self.live is not None else ()
+        if running and self.live is not None and "source.chap" not in later and self._secret():
+            later = (*later, "source.chap")
         persistent = self.wanted.persistent
+        steps = (*defining, *changes.steps, *switching)
+        before, after = self._chap()
+        before = {**before, **changes.before, **_made(known.made)}
+        after = {**after, **changes.after, **_made(known.made, steps)}
         return PoolPlan(
-            (*defining, *changes.steps, *switching),
-            _shown(known.latest, self.live is not None, built_now, known.pool is not None, changes.before),
-            _shown(self.pool, running, built, persistent, changes.after),
+            steps,
+            _shown(known.latest, self.live is not None, built_now, known.pool is not None, before),
+            _shown(self.pool, running, built, persistent, after),
             (*changes.warnings, *((_warn_later(self.pool.name, later),) if later else ())),
             self.pool,
             running,
             built,
             later,
         )
+
+    def _chap(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what can be told of the password, before and after."""
+        kept, asked = self.known.secret, self.wanted.secret
+        if not self.wanted.persistent:
+            return {}, {}
+        as_asked = {"chap": "as asked for"}
+        before = {} if kept is None else as_asked if asked in (None, kept) else {"chap": "not as asked for"}
+        return before, as_asked if self.pool.source.auth is not None and (asked or kept) else {}
+
+    def _secret(self) -> tuple[Step, ...]:
+        """Return what has the password kept, and no longer than it is needed."""
+        kept, asked = self.known.secret, self.wanted.secret
+        if self.pool.source.auth is None:
+            return () if kept is None else (ForgetSecret(self.pool.name),)
+        return () if asked is None or asked == kept else (KeepSecret(self.pool.name, asked),)
 
     def _define(self) -> tuple[Step, ...]:
         known = self.known
@@ -206,11 +268,11 @@ class _Present:
                 )
             return self._note_transient()
         if known.pool == self.pool:
-            return ()
+            return self._secret()
         # What it runs by must be known to whoever stops it.
         live = self.live
         notes = (NoteStarted(live),) if live is not None and live not in (self.pool, known.started) else ()
-        return (*notes, Define(self.pool, "define" if known.pool is None else "redefine"))
+        return (*notes, Define(self.pool, "define" if known.pool is None else "redefine"), *self._secret())
 
     def _note_transient(self) -> tuple[Step, ...]:
         """Return what has the note say what is true of a pool that runs: it is all there is of it."""
@@ -256,14 +318,24 @@ class _Present:
                 "target to have it defined",
                 name=name,
             )
-        return stopping(known, self.seen, self.kind, self.live, wanted.force)
+        ends = stopping(known, self.seen, self.kind, self.live, wanted.force)
+        return (*(step for step in self._stop_twin() if step not in ends), *ends)
+
+    def _stop_twin(self) -> tuple[Step, ...]:
+        """Return what stops it where it runs by its new definition as well: somebody has started that."""
+        if self.live in (None, self.pool) or not self.kind.is_running(self.pool, self.seen):
+            return ()
+        return self.kind.stop(self.pool, self.seen, self.wanted.force)
 
 
 def stopping(known: Known, seen: Seen, kind: PoolType, live: PoolDefinition | None, force: bool) -> tuple[Step, ...]:
     """Return what stops a pool, if it runs. Raises InUseError."""
-    steps = kind.stop(live, seen, force) if live is not None else ()
-    noted = known.started is not None
-    return (*steps, NoteStopped(known.name)) if noted else steps
+    # A run that was killed may have made something and not come to use it.
+    ending = known.latest if live is None and known.made else live
+    steps = kind.stop(ending, seen, force) if ending is not None else ()
+    made = (NoteMade(known.name, ()),) if known.made else ()
+    noted = (NoteStopped(known.name),) if known.started is not None else ()
+    return (*steps, *made, *noted)
 
 
 def _absent(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, live: PoolDefinition | None) -> PoolPlan:
@@ -279,7 +351,8 @@ def _absent(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, live: Pool
         steps.extend(kind.delete(old, seen))
     if known.pool is not None or known.spoilt:
         steps.append(Undefine(known.name))
-    before = _shown(old, live is not None, kind.is_built(old, seen), known.pool is not None, {})
+    made = _made(known.made)
+    before = _shown(old, live is not None, kind.is_built(old, seen), known.pool is not None, made)
     return PoolPlan(tuple(steps), before, {"pool": None})
 
 

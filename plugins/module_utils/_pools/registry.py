@@ -9,11 +9,19 @@ from ansible_collections.virt.san.plugins.module_utils._pools.base import PoolTy
 from ansible_collections.virt.san.plugins.module_utils._pools.dir import DirPool
 from ansible_collections.virt.san.plugins.module_utils._pools.disk import DiskPool
 from ansible_collections.virt.san.plugins.module_utils._pools.fs import FsPool
+from ansible_collections.virt.san.plugins.module_utils._pools.iscsi import IscsiPool
 from ansible_collections.virt.san.plugins.module_utils._pools.logical import LogicalPool
+from ansible_collections.virt.san.plugins.module_utils._pools.luns import LunPool
+from ansible_collections.virt.san.plugins.module_utils._pools.mpath import MpathPool
 from ansible_collections.virt.san.plugins.module_utils._pools.netfs import NetfsPool
+from ansible_collections.virt.san.plugins.module_utils._pools.scsi import ScsiPool
 
-_ALL: tuple[PoolType, ...] = (DirPool(), DiskPool(), FsPool(), LogicalPool(), NetfsPool())
-TYPES: dict[str, PoolType] = {one.name: one for one in _ALL}
+_LUNS: tuple[LunPool, ...] = (IscsiPool(), MpathPool(), ScsiPool())
+LUN_POOLS: dict[str, LunPool] = {one.name: one for one in _LUNS}
+"""Those whose volumes are logical units as the array has them."""
+
+_OTHERS: tuple[PoolType, ...] = (DirPool(), DiskPool(), FsPool(), LogicalPool(), NetfsPool())
+TYPES: dict[str, PoolType] = {one.name: one for one in sorted((*_LUNS, *_OTHERS), key=lambda one: one.name)}
 
 
 def pool_type(name: str) -> PoolType:

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
+from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap, Portal
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Permissions,
     PoolDefinition,
     format_mode,
 )
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 
 # What is written down of a pool.
 
@@ -57,6 +59,83 @@ class NoteStopped:
 
     def describe(self) -> str:
         return f"note that pool {self.name} does not run"
+
+
+RECORD = "record"
+"""How the note of a record of open-iscsi begins."""
+
+
+@dataclass(frozen=True)
+class NoteMade:
+    """Note down what a pool has made to get at its units: that goes when it is stopped."""
+
+    name: str
+    what: tuple[str, ...]
+    """As in "vHBA 5001a4a000000001". Nothing: the note is struck out."""
+
+    @property
+    def lasting(self) -> tuple[str, ...]:
+        """What a boot does not end, and the note of it must outlast as well."""
+        return tuple(one for one in self.what if one.startswith(f"{RECORD} "))
+
+    def describe(self) -> str:
+        if not self.what:
+            return f"note that nothing is left of what pool {self.name} has made"
+        return f"note that pool {self.name} makes {', '.join(self.what)}"
+
+
+@dataclass(frozen=True)
+class KeepSecret:
+    """Keep the password that a pool logs in with, in a file that only root may read."""
+
+    name: str
+    chap: Chap = field(repr=False)
+
+    def describe(self) -> str:
+        return f"keep the password of pool {self.name}"
+
+
+@dataclass(frozen=True)
+class ForgetSecret:
+    """Forget that password."""
+
+    name: str
+
+    def describe(self) -> str:
+        return f"forget the password of pool {self.name}"
+
+
+@dataclass(frozen=True)
+class LogInTo:
+    """Log in to portals of an iSCSI target. If nothing comes of it, the pool's own records go again."""
+
+    pool: str
+    target: str
+    portals: tuple[Portal, ...]
+    own_records: tuple[Portal, ...] = ()
+    others: bool = False
+    """There are other sessions of the pool."""
+    noted: tuple[str, ...] = ()
+    """What was noted as made before."""
+
+    def describe(self) -> str:
+        return f"log in to {self.target} at {', '.join(map(str, self.portals))}"
+
+
+@dataclass(frozen=True)
+class MakeVhba:
+    """Have a virtual HBA logged in. One that the pool makes and the fabric does not let in is deleted again."""
+
+    pool: str
+    wwpn: str
+    make: tuple[Step, ...]
+    own: bool
+    """It goes again if it cannot log in."""
+    noted: tuple[str, ...] = ()
+    """What was noted as made before."""
+
+    def describe(self) -> str:
+        return "; ".join(step.describe() for step in self.make)
 
 
 # Devices.

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.virt.san.plugins.module_utils._model.block import Use
+from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._model.block import San, Use
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp, Signature
 from ansible_collections.virt.san.plugins.module_utils._model.disk import device_path
+from ansible_collections.virt.san.plugins.module_utils._model.fabric import Hba, IscsiSession, Npiv, Vport
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
+from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Portal, parse_portal
 from ansible_collections.virt.san.plugins.module_utils._model.partitions import Partition, Table
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
+    FcHostAdapter,
     Permissions,
     PoolDefinition,
     Source,
@@ -19,10 +24,14 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     SourceHost,
     Target,
 )
+from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
+from ansible_collections.virt.san.plugins.module_utils._plan.iscsi_steps import LogOut
+from ansible_collections.virt.san.plugins.module_utils._plan.npiv_steps import AwaitLogin, CreateVport, DeleteVport
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import steps as doing
-from ansible_collections.virt.san.plugins.module_utils._pools.base import Folder, Mounted, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Folder, Mounted, Seen, Way
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice, Inspected
+from ansible_collections.virt.san.plugins.module_utils._pools.iscsi import portals
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, PoolPlan, Wanted, plan_pool
 from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
 from ansible_collections.virt.san.tests.unit.support.groups import disk
@@ -35,6 +44,20 @@ ISOS = PoolDefinition(
 LUNS = {device_path(disk(number).wwid or ""): disk(number) for number in (1, 2)}
 ONE, TWO = LUNS
 PARTS = PoolDefinition("parts", "disk", Source(devices=(SourceDevice(ONE),), format="gpt"), Target("/dev"))
+MAPS = PoolDefinition("maps", "mpath", target=Target("/dev/mapper"))
+WWPN, WWNN, PARENT = Wwn("5001a4a000000001"), Wwn("5001a4a000000000"), Wwn("2100001b32000000")
+GUEST = PoolDefinition(
+    "guest", "scsi", Source(adapter=FcHostAdapter(WWNN, WWPN, None, PARENT, PARENT)), Target("/dev/disk/by-id")
+)
+"""Has a virtual HBA of its own."""
+IQN = "iqn.2025-01.test.array:vol1"
+ARRAY = PoolDefinition(
+    "array",
+    "iscsi",
+    Source((SourceHost("10.77.1.1"),), (SourceDevice(IQN),)),
+    Target("/dev/disk/by-id"),
+    kept=Kept(portals=("10.77.2.1:3260",)),
+)
 VMS = PoolDefinition("vms", "fs", Source(devices=(SourceDevice(ONE),), format="ext4"), Target("/vms"))
 
 
@@ -59,6 +82,11 @@ class World:
     leads_to: dict[str, str] = field(default_factory=dict)
     contents: dict[str, Contents] = field(default_factory=lambda: dict.fromkeys(LUNS, Contents()))
     """By the names of LUNs; those that are not there are not on this host."""
+    vhbas: frozenset[Wwn] = frozenset()
+    sessions: frozenset[Portal] = frozenset()
+    """With the target."""
+    deaf: frozenset[Portal] = frozenset()
+    """Portals that nobody listens at."""
 
     def inspected(self, name: str) -> Inspected:
         lun = LUNS[name]
@@ -73,17 +101,53 @@ class World:
         devices = {name: self.inspected(name) for name in self.contents}
         lost = {name: "it is not on this host" for name in LUNS if name not in devices}
         silent = {**self.silent, **lost}
-        return Seen(folders, self.mounts, {}, self.users, {}, self.leads_to, silent, noted, devices)
+        vports = tuple(Vport(wwpn, WWNN, "host9", "Active") for wwpn in sorted(self.vhbas))
+        carrier = Hba(0, "fc", PARENT, PARENT, port_state="Online", npiv=Npiv(True, 4, len(vports), vports))
+        sessions = tuple(
+            IscsiSession(number, 20 + number, IQN, 1, None, "default", "LOGGED_IN", "up", str(portal), None, 5, 0)
+            for number, portal in enumerate(sorted(self.sessions))
+        )
+        san = San((carrier,), tuple(lun.unit for lun in LUNS.values() if lun.unit is not None), sessions=sessions)
+        return Seen(folders, self.mounts, {}, self.users, {}, self.leads_to, silent, noted, devices, san=san)
 
     def plan(self, wanted: Wanted) -> PoolPlan:
         one = wanted.pool or self.known.latest
-        return plan_pool(self.known, wanted, self.seen, pool_type(one.type if one else "dir"), NEW)
+        seen = self.with_ways(wanted, one) if one else self.seen
+        return plan_pool(self.known, wanted, seen, pool_type(one.type if one else "dir"), NEW)
+
+    def with_ways(self, wanted: Wanted, pool: PoolDefinition) -> Seen:
+        """Return what is seen with what the planners of virtual HBAs would say."""
+        adapter, made = pool.source.adapter, self.known.made
+        if wanted.state == "active" and isinstance(adapter, FcHostAdapter) and adapter.wwpn not in self.vhbas:
+            note, wwpn = (f"vHBA {adapter.wwpn}",), Wwn(adapter.wwpn)
+            make = (CreateVport("host0", PARENT, wwpn, WWNN), AwaitLogin(wwpn))
+            notes = () if note == made else (doing.NoteMade(pool.name, note),)
+            return replace(self.seen, coming=Way((*notes, doing.MakeVhba(pool.name, wwpn, make, True, made))))
+        if wanted.state == "active" and pool.type == "iscsi":
+            return replace(self.seen, coming=self._sessions(pool))
+        if wanted.state in ("inactive", "absent"):
+            going = [wwpn for wwpn in sorted(self.vhbas) if f"vHBA {wwpn}" in made]
+            ends = [LogOut(1, "host21", IQN, str(at)) for at in sorted(self.sessions) if f"session {IQN} {at}" in made]
+            return replace(
+                self.seen, leaving=Way((*ends, *(DeleteVport("host0", wwpn, WWNN, "host9") for wwpn in going)))
+            )
+        return self.seen
+
+    def _sessions(self, pool: PoolDefinition) -> Way:
+        made, wanted = self.known.made, portals(pool)
+        new = tuple(portal for portal in wanted if portal not in self.sessions | self.deaf)
+        there = any(portal in self.sessions for portal in wanted)
+        if not new:
+            return Way() if there else Way(refusal=UnavailableError("nobody listens"))
+        then = tuple(dict.fromkeys((*made, *(f"session {IQN} {portal}" for portal in new))))
+        notes = (doing.NoteMade(pool.name, then),) if then != made else ()
+        return Way((*notes, doing.LogInTo(pool.name, IQN, new, (), there, made)))
 
     def after(self, steps: tuple[Step, ...]) -> World:
         """Return the world after the steps; an order that cannot work is a failed test."""
         now = self
         for step in steps:
-            now = now._noted(step) or now._done(step)
+            now = now._noted(step) or now._carried(step) or now._done(step)
         return now
 
     def _noted(self, step: Step) -> World | None:
@@ -91,11 +155,32 @@ class World:
         if isinstance(step, doing.Define):
             return replace(self, known=replace(known, pool=step.pool, spoilt=None))
         if isinstance(step, doing.Undefine):
-            return replace(self, known=replace(known, pool=None, started=None, spoilt=None))
+            return replace(self, known=replace(known, pool=None, started=None, spoilt=None, made=(), secret=None))
         if isinstance(step, doing.NoteStarted):
             return replace(self, known=replace(known, started=step.pool))
+        if isinstance(step, doing.KeepSecret):
+            assert known.pool is not None, "kept for nobody"
+            return replace(self, known=replace(known, secret=step.chap))
+        if isinstance(step, doing.ForgetSecret):
+            return replace(self, known=replace(known, secret=None))
+        if isinstance(step, doing.NoteMade):
+            return replace(self, known=replace(known, made=step.what))
         if isinstance(step, doing.NoteStopped):
             return replace(self, known=replace(known, started=None))
+        return None
+
+    def _carried(self, step: Step) -> World | None:
+        if isinstance(step, doing.MakeVhba):
+            assert step.wwpn not in self.vhbas
+            assert f"vHBA {step.wwpn}" in self.known.made, "made before it was noted"
+            return replace(self, vhbas=self.vhbas | {Wwn(step.wwpn)})
+        if isinstance(step, DeleteVport):
+            return replace(self, vhbas=self.vhbas - {step.wwpn})
+        if isinstance(step, doing.LogInTo):
+            assert all(f"session {IQN} {portal}" in self.known.made for portal in step.portals)
+            return replace(self, sessions=self.sessions | set(step.portals))
+        if isinstance(step, LogOut):
+            return replace(self, sessions=self.sessions - {parse_portal(step.portal)})
         return None
 
     def _done(self, step: Step) -> World:

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._entry import Outcome
 from ansible_collections.virt.san.plugins.module_utils._errors import InputError, NotFoundError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._model.pool import FcHostAdapter, ScsiHostAdapter
 from ansible_collections.virt.san.plugins.modules import storage_pool
 from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
 
@@ -117,7 +118,7 @@ def test_owner_by_name(machine: PoolMachine) -> None:
         ({**IMAGES, "target": {"path": "/a", "permissions": {"owner": "no-such-user"}}}, "has no user 'no-such-user'"),
         ({"xml": XML, "name": "other"}, "the pool in xml is called images, not other"),
         ({"xml": "<pool"}, "xml: not XML"),
-        ({"xml": "<pool type='iscsi'><name>a</name></pool>"}, "type iscsi cannot be kept yet"),
+        ({"xml": "<pool type='iscsi'><name>a</name></pool>"}, "target.path: logical units are devices"),
         ({**IMAGES, "persistent": False}, "persistent: a transient pool is active or absent"),
         ({**IMAGES, "persistent": False, "state": "active", "autostart": True}, "autostart: a transient pool"),
         ({**IMAGES, "delete_contents": True}, "delete_contents: goes with state absent"),
@@ -167,3 +168,81 @@ def test_a_volume_group() -> None:
     for wrong in ({"name": "a b"}, {"devices": ["sdb"]}):
         with pytest.raises(InputError, match="source\\."):
             storage_pool.pool_of({**DEFAULTS, "name": "guests", "type": "logical", "source": {**source, **wrong}})
+
+
+def adapter(**told: Any) -> dict[str, Any]:
+    names = ("host", "unique_id", "wwpn", "wwnn", "parent", "fabric")
+    return {**SOURCE, "host": None, "dir": None, "adapter": {**dict.fromkeys(names), **told}}
+
+
+def test_an_hba() -> None:
+    def described(**told: Any) -> Any:
+        options = {**DEFAULTS, "name": "hba", "type": "scsi", "source": adapter(type="scsi_host", **told)}
+        pool = storage_pool.pool_of(options)
+        assert pool is not None
+        assert pool.target.path == "/dev/disk/by-id"
+        return pool.source.adapter, pool.kept.hba
+
+    assert described(host="21:00:00:1b:32:a1:b2:c3") == (ScsiHostAdapter(), "2100001b32a1b2c3")
+    assert described(host="3b:00.0", unique_id=2) == (ScsiHostAdapter(None, "0000:3b:00.0", 2), None)
+    assert described(host="host3") == (ScsiHostAdapter("host3"), None)
+    for wrong in ({"host": "eth0"}, {"host": "host3", "wwpn": "5001a4a000000001"}):
+        with pytest.raises(InputError, match=r"source\.adapter\.(host|wwpn)"):
+            described(**wrong)
+
+
+def test_a_virtual_hba() -> None:
+    names = {"wwpn": "50:01:a4:a0:00:00:00:01", "wwnn": "5001a4a000000000"}
+    options = {**DEFAULTS, "name": "guest", "type": "scsi"}
+    pool = storage_pool.pool_of({**options, "source": adapter(type="fc_host", **names, parent="0000:3b:00.0")})
+    assert pool is not None
+    assert pool.source.adapter == FcHostAdapter("5001a4a000000000", "5001a4a000000001", "0000:3b:00.0")
+    for wrong in ({"host": "host3"}, {"parent": "eth0"}, {"parent": "host3", "fabric": "1000000533a1b2c3"}):
+        with pytest.raises(InputError, match=r"source\.adapter\."):
+            storage_pool.pool_of({**options, "source": adapter(type="fc_host", **names, **wrong)})
+
+
+IQN = "iqn.2025-01.com.example:array1.vol7"
+CHAP = {"username": "me", "password": "not-a-secret-12", "mutual_username": None, "mutual_password": None}
+
+
+def test_an_iscsi_target() -> None:
+    source = {**SOURCE, "host": None, "dir": None, "target": IQN.upper().replace("IQN", "iqn"), "chap": CHAP}
+    options = {**DEFAULTS, "name": "array", "type": "iscsi", "source": {**source, "portals": ["10.0.0.1", "fe80::1"]}}
+    wanted = storage_pool.wanted_of(options)
+    assert wanted.pool is not None
+    assert wanted.secret is not None
+    assert (wanted.secret.password, "not-a-secret" in str(wanted)) == ("not-a-secret-12", False)
+    told = wanted.pool.to_dict()
+    assert told["source"]["hosts"] == [{"name": "10.0.0.1"}]
+    assert told["source"]["devices"] == [{"path": IQN}]
+    assert told["source"]["auth"] == {"type": "chap", "username": "me", "secret_usage": "virt-san/array"}
+    assert told["portals"] == ["[fe80::1]:3260"]
+    for wrong, says in (
+        ({"portals": []}, "needs a portal"),
+        ({"portals": ["nas"]}, "is not a portal"),
+        ({"portals": ["10.0.0.1"], "target": None}, "is one target"),
+        ({"portals": ["10.0.0.1"], "target": "vol7"}, "is not an iSCSI name"),
+        ({"portals": ["10.0.0.1"], "format": "raw"}, "source.format: a pool of type iscsi has none"),
+        ({"portals": ["10.0.0.1"], "chap": {**CHAP, "password": ""}}, "source.chap: password is empty"),
+    ):
+        with pytest.raises(InputError, match=says):
+            storage_pool.wanted_of({**options, "source": {**source, **wrong}})
+
+
+def test_an_iscsi_target_as_libvirt_has_it() -> None:
+    xml = (
+        f"<pool type='iscsi'><name>array</name><source><host name='10.77.1.1' port='3260'/><device path='{IQN}'/>"
+        "<auth type='chap' username='me'><secret usage='libvirtiscsi'/></auth></source>"
+        "<target><path>/dev/disk/by-path</path></target></pool>"
+    )
+    pool = storage_pool.pool_of({**DEFAULTS, "xml": xml})
+    assert pool is not None
+    assert pool.source.auth is not None
+    for wrong, says in (
+        (xml.replace("10.77.1.1", "array"), "source.portals: 'array:3260' is not a portal"),
+        (xml.replace("<auth", "<initiator><iqn name='iqn.2020-01.a:b'/></initiator><auth"), "source.initiator"),
+        (xml.replace("chap", "ceph"), "source.chap: targets know CHAP"),
+    ):
+        with pytest.raises(InputError, match=says):
+            storage_pool.pool_of({**DEFAULTS, "xml": wrong})

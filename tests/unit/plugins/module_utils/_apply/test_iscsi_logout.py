@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply import iscsi_session, removal
+from ansible_collections.virt.san.plugins.module_utils._apply import iscsi_session
 from ansible_collections.virt.san.plugins.module_utils._apply.iscsi_session import (
     NO_REMOVAL,
     Order,
@@ -18,41 +18,13 @@ from ansible_collections.virt.san.plugins.module_utils._apply.iscsi_session impo
     ensure_present,
 )
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, InUseError
-from ansible_collections.virt.san.plugins.module_utils._host import iscsiadm
-from ansible_collections.virt.san.plugins.module_utils._host.multipath_check import MULTIPATH
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Portal, Wanted
 from ansible_collections.virt.san.plugins.module_utils._plan.iscsi import Scope
-from ansible_collections.virt.san.tests.unit.support.kernel import Kernel, Timer
+from ansible_collections.virt.san.tests.unit.support.logged_in import TARGET, mount, put_up
 from ansible_collections.virt.san.tests.unit.support.open_iscsi import CHAP, ONE, TWO, OpenIscsi
-from ansible_collections.virt.san.tests.unit.support.recorded import Tree, recorded
 
-TARGET = "iqn.2025-01.test.sanlab:c7e4974dc9.target"
 ORDER, CHECK = Order(timeout=5), Order(timeout=5, check_mode=True)
 ALL = Scope(TARGET)
-
-
-def with_multipath(tree: Tree) -> None:
-    tree[MULTIPATH] = ""
-
-
-def without_maps(tree: Tree) -> None:
-    for path, content in list(tree.items()):
-        if "/dm-" in path or "/dm-" in str(content) or path == "/etc/multipath/wwids":
-            del tree[path]
-
-
-def put_up(name: str, root: Path, maps: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenIscsi]:
-    with recorded(name, root, with_multipath if maps else without_maps) as host:
-        made = OpenIscsi(root)
-        made.others, made.host = host._runner, host
-        made.number = 4
-        host._runner, host.clock = made.run, Timer().clock
-        monkeypatch.setattr(removal.children, "write_all", Kernel(host))
-        monkeypatch.setattr(iscsiadm, "knock", made.knock)
-        made.array.targets = {ONE: [TARGET], TWO: [TARGET]}
-        for portal in (ONE, TWO):
-            made.record(TARGET, portal, "1")
-        yield made
 
 
 @pytest.fixture(params=["debian12-iscsi", "debian13-iscsi"])
@@ -65,12 +37,6 @@ def mapped(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 def bare(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenIscsi]:
     """The same without maps."""
     yield from put_up(request.param, tmp_path, False, monkeypatch)
-
-
-def mount(host: OpenIscsi, device: str) -> None:
-    info = Path(host.host.path("/proc/self/mountinfo"))
-    number = host.host.read(f"/sys/class/block/{device}/dev")
-    info.write_text(f"{info.read_text()}30 1 {number} / /srv rw - ext4 /dev/{device} rw\n")
 
 
 def test_maps_that_keep_a_working_path_stay(mapped: OpenIscsi) -> None:

@@ -13,14 +13,15 @@ import pytest
 from ansible_collections.virt.san.plugins.module_utils._apply import pool
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
 from ansible_collections.virt.san.plugins.module_utils._boot import pools, pools_main
-from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
+from ansible_collections.virt.san.plugins.module_utils._errors import LockedError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host import systemd
 from ansible_collections.virt.san.plugins.module_utils._host.host import Clock
 from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lock
 from ansible_collections.virt.san.plugins.module_utils._model.pool_boot import lock_path
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import Define
 from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
-from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS, VMS
+from ansible_collections.virt.san.tests.unit.support.pool_world import GUEST, IMAGES, ISOS, VMS
 
 Event = Callable[[], object]
 NO = "mount.nfs: Connection refused"
@@ -111,6 +112,23 @@ def test_a_lun_that_comes_late(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> N
     boot.run("vms")
     assert [when for when, _status in boot.told[1:]] == [20.0, 80.0]
     assert "The boot goes on after 20 s of waiting" in boot.said[1]
+
+
+def test_who_makes_a_virtual_hba_is_alone(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
+    ensured: list[float] = []
+
+    def ensure(*_args: object, **_options: object) -> pool.Report:
+        ensured.append(boot.now)
+        with pytest.raises(LockedError), host_lock(boot.host, "another", 0):
+            pass
+        return pool.Report(True, {"steps": ["make it"]}, {}, {})
+
+    NativeKeeper(boot.host).perform(Define(GUEST))
+    monkeypatch.setattr(pool, "ensure", ensure)
+    with host_lock(boot.host, "virt.san.npiv_vport", 0):
+        assert "another run holds" in (pools.attempt(boot.host, "guest", boot.said.append) or "")
+    boot.run("guest")
+    assert (len(ensured), boot.said) == (1, ["pool guest started: make it"])
 
 
 def test_no_longer_wanted(boot: Boot) -> None:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept, kept_text, made_uuid, parse_kept
 
+LISTS = st.lists(st.text(min_size=1), max_size=3).map(tuple)
 
-@given(st.builds(Kept, st.booleans(), st.none() | st.text(min_size=1)))
+
+@given(st.builds(Kept, st.booleans(), st.none() | st.text(min_size=1), st.none() | st.text(min_size=1), LISTS))
 def test_there_and_back(kept: Kept) -> None:
     assert parse_kept(kept_text(kept)) == kept
 
@@ -26,6 +28,9 @@ def test_there_and_back(kept: Kept) -> None:
         ("[]", "not a JSON object"),
         ('{"single_host": "yes"}', "true or false"),
         ('{"adopted": 1}', "adopted is text"),
+        ('{"hba": []}', "hba is text"),
+        ('{"portals": "10.0.0.1"}', "portals is a list"),
+        ('{"portals": [1]}', "portals is a list"),
         ('{"more": 1}', "more is not understood"),
     ],
 )

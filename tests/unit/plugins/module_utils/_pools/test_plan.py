@@ -27,8 +27,12 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Target,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept, made_uuid
+from ansible_collections.virt.san.plugins.module_utils._plan.iscsi_steps import LogOut
+from ansible_collections.virt.san.plugins.module_utils._plan.npiv_steps import DeleteVport
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Folder, Mounted
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice
+from ansible_collections.virt.san.plugins.module_utils._pools.iscsi import portals
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, Wanted
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     Define,
@@ -44,20 +48,26 @@ from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
 )
 from ansible_collections.virt.san.tests.unit.support.multipathing import wwid
 from ansible_collections.virt.san.tests.unit.support.pool_world import (
+    ARRAY,
+    GUEST,
     IMAGES,
+    IQN,
     ISOS,
     LUNS,
+    MAPS,
     NEW,
     ONE,
     PARTS,
     TWO,
     VMS,
+    WWPN,
     World,
     filesystem,
     table,
 )
 
-POOLS = (IMAGES, ISOS, PARTS, VMS)
+POOLS = (ARRAY, GUEST, IMAGES, ISOS, MAPS, PARTS, VMS)
+WITHOUT_FOLDER = ("disk", "iscsi", "mpath", "scsi")
 OLD = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
 
 
@@ -94,7 +104,8 @@ def test_from_nothing_to_nothing(pool: PoolDefinition) -> None:
         again = now.plan(Wanted(pool.name, state, pool))
         assert (again.steps, again.changed, again.before) == ((), False, plan.after)
     assert now.known == Known(pool.name)
-    assert (now.mounts, list(now.folders)) == ({}, [pool.target.path] * (pool.type != "disk")), "what is stored stays"
+    folders = [] if pool.type in WITHOUT_FOLDER else [pool.target.path]
+    assert (now.mounts, list(now.folders)) == ({}, folders), "what is stored stays"
 
 
 def test_what_is_done_for_an_export() -> None:
@@ -256,6 +267,14 @@ def test_other_pools() -> None:
     assert beside.plan(Wanted("images", "absent")).changed
 
 
+@pytest.mark.parametrize(("pool", "says"), [(ARRAY, f"target {IQN}"), (GUEST, f"virtual HBA {WWPN}")])
+def test_what_goes_with_one_pool_is_no_others(pool: PoolDefinition, says: str) -> None:
+    twin = World(Known("twin", others={pool.name: pool}))
+    with pytest.raises(RefusedError, match=f"{says} is already that of pool {pool.name}"):
+        twin.plan(Wanted("twin", "present", replace(pool, name="twin")))
+    assert twin.plan(Wanted("twin", "present", MAPS)).changed
+
+
 def test_a_definition_that_cannot_be_read() -> None:
     now = World(Known("isos", spoilt="not XML"))
     for pool in (None, ISOS):
@@ -286,6 +305,17 @@ def test_unmounted_behind_our_back() -> None:
     assert (stopped.changed, now.after(stopped.steps).known.started) == (False, None)
 
 
+def test_stopped_by_every_definition_it_runs_by() -> None:
+    """It was started as it was defined before, and somebody has mounted what it is defined as now."""
+    other = replace(ISOS, source=replace(ISOS.source, directory="/srv/other"), target=Target("/other"))
+    now = brought(ISOS, "active")
+    now = replace(now, mounts={**now.mounts, "/other": Mounted("nas:/srv/other", "nfs4")})
+    assert now.after(now.plan(Wanted("isos", "inactive", other)).steps).mounts == {}
+    foreign = replace(brought(ISOS, "present"), mounts={"/isos": Mounted("nas:/srv/isos", "nfs4")})
+    plan = foreign.plan(Wanted("isos", "inactive", replace(ISOS, source=other.source)))
+    assert foreign.after(plan.steps).known.started is None, "noted by what it runs, and struck out again"
+
+
 # Whatever there is, whatever is asked
 
 
@@ -313,12 +343,14 @@ CONTENTS = st.sampled_from(
 def definitions(draw: st.DrawFn, base: PoolDefinition) -> PoolDefinition:
     target = Target(draw(st.sampled_from(PATHS)), Permissions(draw(st.sampled_from([None, 0o711, 0o755]))))
     source = base.source
+    if base.type in WITHOUT_FOLDER:
+        target = base.target
     if base.type == "netfs":
         options = draw(st.sampled_from([(), ("ro",)]))
         source = replace(source, directory=draw(st.sampled_from(["/srv/isos", "/srv/more"])), mount_options=options)
     if base.type == "disk":
         kind, device = draw(st.sampled_from(["gpt", "gpt", "dos", None])), draw(st.sampled_from([ONE, ONE, TWO]))
-        source, target = replace(source, format=kind, devices=(SourceDevice(device),)), base.target
+        source = replace(source, format=kind, devices=(SourceDevice(device),))
     if base.type == "fs":
         kind, device = draw(st.sampled_from(["ext4", "ext4", "xfs", "auto"])), draw(st.sampled_from([ONE, ONE, TWO]))
         source = replace(source, format=kind, devices=(SourceDevice(device),))
@@ -352,9 +384,23 @@ def worlds(draw: st.DrawFn) -> tuple[World, PoolDefinition]:
         **{path: Folder(empty=False) for path in mounts},
     }
     users = draw(st.dictionaries(st.sampled_from(PATHS), st.just(("guest (pid 1)",))))
-    return World(known, folders, mounts, users, contents=contents), base
+    carried = draw(carriers(base.type))
+    known = replace(known, made=carried.pop("made"))
+    return World(known, folders, mounts, users, contents=contents, **carried), base
 
 
+@st.composite
+def carriers(draw: st.DrawFn, kind: str) -> dict[str, Any]:
+    """What carries units and was there before, some of it made by the pool itself."""
+    vhbas = draw(st.frozensets(st.just(WWPN))) if kind == "scsi" else frozenset()
+    sessions = draw(st.frozensets(st.sampled_from(PORTALS))) if kind == "iscsi" else frozenset()
+    deaf = draw(st.frozensets(st.sampled_from(PORTALS))) if kind == "iscsi" else frozenset()
+    notes = {"scsi": [f"vHBA {WWPN}"], "iscsi": [f"session {IQN} {portal}" for portal in PORTALS]}.get(kind, [])
+    made = tuple(note for note in notes if draw(st.booleans()))
+    return {"vhbas": vhbas, "sessions": sessions, "deaf": deaf, "made": made}
+
+
+PORTALS = portals(ARRAY)
 WANTED = st.builds(
     dict,
     state=st.sampled_from(["present", "active", "inactive", "absent"]),
@@ -412,10 +458,20 @@ def test_nobody_loses_what_he_uses(
             assert how["build"] == "overwrite"
         if isinstance(step, (EraseFilesystem, EraseTable)):
             assert wanted.delete_contents
+        assert nobody_else_has_made(world, step)
         if isinstance(step, DeviceStep):
             (name,) = [name for name, lun in LUNS.items() if lun == replace(step.disk, uses=())]
             assert not world.contents[name].problem
             assert not (world.contents[name].mmp or Mmp()).holder, "another host has it"
+
+
+def nobody_else_has_made(world: World, step: Step) -> bool:
+    """Tell whether a step takes nothing away that the pool has not made itself."""
+    if isinstance(step, DeleteVport):
+        return f"vHBA {step.wwpn}" in world.known.made
+    if isinstance(step, LogOut):
+        return f"session {step.target} {step.portal}" in world.known.made
+    return True
 
 
 @given(worlds(), WANTED, st.data(), st.integers(0, 4))
@@ -432,7 +488,7 @@ def test_killed_anywhere_and_run_again(
     end = midway.after(midway.plan(wanted).steps)
     straight = world.after(plan.steps)
     assert (end.folders, end.mounts, end.known.pool) == (straight.folders, straight.mounts, straight.known.pool)
-    assert end.contents == straight.contents
+    assert (end.contents, end.vhbas, end.sessions) == (straight.contents, straight.vhbas, straight.sessions)
 
 
 SOURCES = [
@@ -442,6 +498,9 @@ SOURCES = [
         replace(IMAGES, source=Source(mount_options=("ro",))),
         "source.mount_options: a pool of type dir has none",
     ),
+    (MAPS, replace(MAPS, source=Source(name="x")), "source.name: a pool of type mpath has none"),
+    (MAPS, replace(MAPS, target=Target("/maps")), "target.path: logical units are devices"),
+    (MAPS, replace(MAPS, target=Target("/dev", Permissions(0o700))), "target.permissions: a pool of type mpath"),
     (IMAGES, replace(IMAGES, target=Target()), "target.path: a pool of type dir needs"),
     (IMAGES, replace(IMAGES, target=Target("/dev/disk")), "no place for a pool"),
     (ISOS, replace(ISOS, source=Source(directory="/srv")), "source.host: a pool of type netfs needs one server"),

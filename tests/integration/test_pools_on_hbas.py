@@ -1,0 +1,424 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Storage pools whose volumes are LUNs, on real machines: through all their states on both hosts, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .conftest import HOSTS, PORTALS, Ansible, Lab, Run
+from .playing import Task, one, play, pool, shell, without_uuid
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+
+STATES = ("present", "active", "inactive", "absent")
+SCAN = (
+    "for h in /sys/class/fc_host/host*; do echo '- - -' > /sys/class/scsi_host/${h##*/}/scan; done;"
+    " udevadm settle --timeout=60; "
+)
+MAP = "multipath -a {wwid} >/dev/null; multipathd add map {wwid} >/dev/null; udevadm settle --timeout=60; "
+OURS = "find /etc/virt-san /run/virt-san -type f 2>/dev/null; true"
+LIBVIRT = "virsh -q pool-define --validate /etc/virt-san/pools/{name}.xml; virsh -q pool-undefine {name}"
+
+
+@pytest.fixture(scope="module")
+def luns(lab: Lab) -> Iterator[list[str]]:
+    """WWIDs of two LUNs that both hosts see by Fibre Channel, with a map of two paths each."""
+    wwids = list(lab.provide_all({"of41": 41, "of42": 42}).values())
+    for host in HOSTS:
+        lab.ssh(host, SCAN + "".join(MAP.format(wwid=wwid) for wwid in wwids))
+    yield wwids
+    for host in HOSTS:
+        lab.ssh(host, "rm -rf /etc/virt-san /run/virt-san")
+
+
+def info(title: str, *names: str) -> Task:
+    """Look at pools. LUNs come a moment after the HBA or session that they are behind: the first pool has some."""
+    return {
+        "name": title,
+        "virt.san.storage_pool_info": {"name": list(names)},
+        "register": "found",
+        "until": "found.pools[0].volumes | default([], true) | length > 0",
+        "retries": 20,
+        "delay": 1,
+    }
+
+
+def through_all_states(wanted: dict[str, Any], *while_active: Task) -> list[Task]:
+    """Return the tasks: each state in check mode, for real and once more; libvirt is to take the definition."""
+    name = wanted["name"]
+    tasks: list[Task] = []
+    for state in STATES:
+        tasks += [
+            pool(f"{state} check", check=True, **wanted, state=state),
+            pool(f"{state} run", **wanted, state=state),
+            pool(f"{state} again", **wanted, state=state),
+        ]
+        if state == "present":
+            tasks.append(shell("libvirt", LIBVIRT.format(name=name)))
+        if state == "active":
+            tasks += [info("volumes", name), *while_active]
+    return tasks
+
+
+def judge(run: Run, host: str) -> dict[str, Any]:
+    """See that check mode said what was done, and that the second run had nothing to do; return the pool's facts."""
+    for state in STATES:
+        check, done, again = (one(run, host, f"{state} {what}") for what in ("check", "run", "again"))
+        assert (check["changed"], done["changed"], again["changed"]) == (True, True, False), (host, state)
+        assert check["steps"] == done["steps"], (host, state)
+        assert again["steps"] == [], (host, state)
+        for side in ("before", "after"):
+            assert without_uuid(check["diff"][side]) == without_uuid(done["diff"][side]), (host, state)
+        if state != "absent":
+            assert done["pool"]["state"] == ("active" if state == "active" else "inactive")
+    (found,) = one(run, host, "volumes")["pools"]
+    assert (found["state"], found["problem"]) == ("active", None)
+    return dict(found)
+
+
+def names(found: dict[str, Any]) -> set[str]:
+    return {volume["name"] for volume in found["volumes"]}
+
+
+# Type mpath
+
+
+def test_all_multipath_devices(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
+    """One volume a LUN, by its WWID; nothing on the host changes with the pool."""
+    before = {host: lab.ssh(host, "dmsetup table; cat /proc/partitions") for host in HOSTS}
+    run = play(ansible, *through_all_states({"name": "maps", "type": "mpath"}))
+    paths = []
+    for host in HOSTS:
+        found = judge(run, host)
+        assert names(found) >= set(luns)
+        assert found["capacity"] == found["allocation"] >= 2 * 64 * 2**20
+        paths.append({volume["path"] for volume in found["volumes"] if volume["name"] in luns})
+        assert lab.ssh(host, "dmsetup table; cat /proc/partitions") == before[host]
+        assert lab.ssh(host, OURS) == ""
+    assert paths[0] == paths[1] == {f"/dev/disk/by-id/dm-uuid-mpath-{wwid}" for wwid in luns}
+
+
+# Type scsi
+
+
+FABRIC_A = "0000:00:05.0"
+"""The card in fabric A."""
+VPORTS = "cat /sys/class/fc_vports/*/port_name 2>/dev/null; true"
+
+
+@pytest.mark.full
+def test_behind_an_hba(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
+    """By its PCI address, its WWPN and its number it is the same HBA, and known by what a task has named it by."""
+    wwpns = {host: lab.ssh(host, f"cat {port_of(lab, host)}/port_name").removeprefix("0x") for host in HOSTS}
+    adapter = {"type": "scsi_host", "host": FABRIC_A}
+    run = play(ansible, *through_all_states({"name": "hba", "type": "scsi", "source": {"adapter": adapter}}))
+    for host in HOSTS:
+        found = judge(run, host)
+        assert names(found) >= set(luns)
+        assert found["sources"][0]["hba"] == FABRIC_A
+        assert lab.ssh(host, OURS) == ""
+    mine = "{{ " + repr(wwpns) + "[inventory_hostname] }}"
+    again = play(
+        ansible,
+        pool(
+            "by name", name="hba", type="scsi", source={"adapter": {"type": "scsi_host", "host": mine}}, state="active"
+        ),
+        info("volumes", "hba"),
+        {
+            **shell("number", "basename $(ls -d /sys/bus/pci/devices/0000:00:05.0/virtio*/net/*/ctlr_*/host*)"),
+            "register": "n",
+        },
+        pool("by number", name="hba", type="scsi", source={"adapter": {"type": "scsi_host", "host": "{{ n.stdout }}"}}),
+        pool("gone", name="hba", state="absent"),
+    )
+    for host in HOSTS:
+        assert one(again, host, "by name")["pool"]["hba"] == wwpns[host]
+        assert names(one(again, host, "volumes")["pools"][0]) >= set(luns)
+        assert one(again, host, "by number")["changed"] is False
+
+
+def port_of(lab: Lab, host: str) -> str:
+    """Return where the kernel has the FC port of the card in fabric A."""
+    return lab.ssh(host, f"ls -d /sys/bus/pci/devices/{FABRIC_A}/virtio*/net/*/ctlr_*/host*/fc_host/host*")
+
+
+@pytest.fixture(scope="module")
+def guests(lab: Lab) -> dict[str, dict[str, str]]:
+    """For each host the WWNs of a virtual HBA, and the WWID of a LUN that is mapped and zoned to that alone."""
+    wwns = {host: (f"5001a4a00000b{number}1f", f"5001a4a00000b{number}10") for number, host in enumerate(HOSTS)}
+    lab("lun", "create", *[word for host in HOSTS for word in (f"pool-{host}", "64M")])
+    for host, (wwpn, _wwnn) in wwns.items():
+        lab("lun", "map", f"pool-{host}", "27", "--initiator", wwpn, "--target", "a")
+        lab("zone", "set", f"pool-{host}", wwpn, "array:a")
+    return {host: {"wwpn": wwns[host][0], "wwnn": wwns[host][1], "wwid": lab.wwid(f"pool-{host}")} for host in HOSTS}
+
+
+def of_guest(guests: dict[str, dict[str, str]]) -> dict[str, Any]:
+    mine = {key: "{{ " + repr({host: told[key] for host, told in guests.items()}) + "[inventory_hostname] }}"
+            for key in ("wwpn", "wwnn")}  # fmt: skip
+    adapter = {"type": "fc_host", **mine, "parent": FABRIC_A}
+    return {"name": "guest", "type": "scsi", "source": {"adapter": adapter}}
+
+
+@pytest.mark.full
+def test_behind_a_virtual_hba(lab: Lab, ansible: Ansible, guests: dict[str, dict[str, str]]) -> None:
+    """It comes with the pool and goes with it, and so does its LUN."""
+    look = shell("vports", VPORTS)
+    run = play(ansible, *through_all_states(of_guest(guests), look))
+    for host in HOSTS:
+        found = judge(run, host)
+        assert names(found) == {guests[host]["wwid"]}
+        assert one(run, host, "active run")["pool"]["made"] == [f"vHBA {guests[host]['wwpn']}"]
+        assert one(run, host, "vports")["stdout"] == f"0x{guests[host]['wwpn']}"
+        assert lab.ssh(host, VPORTS) == ""
+        assert guests[host]["wwid"] not in lab.ssh(host, "ls /dev/disk/by-id; dmsetup ls")
+        assert lab.ssh(host, OURS) == ""
+
+
+@pytest.mark.full
+def test_a_lun_in_use_keeps_the_pool(lab: Lab, ansible: Ansible, guests: dict[str, dict[str, str]]) -> None:
+    disk = f"/dev/disk/by-id/scsi-{guests['kvm1']['wwid']}"
+    run = play(
+        ansible,
+        pool("up", **of_guest(guests), state="active"),
+        info("volumes", "guest"),
+        shell("use", f"mkfs.ext4 -q -F {disk} && mount {disk} /mnt"),
+        pool("stop", name="guest", state="inactive", may_fail=True),
+        shell("still there", f"{VPORTS}; touch /mnt/file && umount /mnt"),
+        pool("down", name="guest", state="absent"),
+        hosts="kvm1",
+    )
+    stop = one(run, "kvm1", "stop")
+    assert (stop["error"], "/mnt" in stop["msg"]) == ("InUseError", True)
+    assert one(run, "kvm1", "still there")["stdout"] == f"0x{guests['kvm1']['wwpn']}"
+    assert lab.ssh("kvm1", VPORTS) == ""
+
+
+@pytest.mark.full
+def test_a_virtual_hba_that_was_there(ansible: Ansible, guests: dict[str, dict[str, str]]) -> None:
+    names_of_it = {key: guests["kvm1"][key] for key in ("wwpn", "wwnn")}
+    ansible.module("kvm1", "npiv_vport", **names_of_it, parent=FABRIC_A, persistent=False)
+    run = play(
+        ansible,
+        pool("up", **of_guest(guests), state="active"),
+        pool("down", name="guest", state="absent"),
+        shell("vports", VPORTS),
+        hosts="kvm1",
+    )
+    assert "made" not in one(run, "kvm1", "up")["pool"]
+    assert one(run, "kvm1", "vports")["stdout"] == f"0x{guests['kvm1']['wwpn']}"
+    ansible.module("kvm1", "npiv_vport", wwpn=guests["kvm1"]["wwpn"], state="absent")
+
+
+@pytest.mark.full
+def test_a_virtual_hba_that_cannot_log_in(lab: Lab, ansible: Ansible, guests: dict[str, dict[str, str]]) -> None:
+    """A clear error, and nothing left behind; the other host has its pool nevertheless."""
+    lab("fault", "reject-logins", "on", "--port", "kvm1:a", "--kind", "fdisc")
+    run = play(ansible, pool("up", **of_guest(guests), state="active", timeout=20, may_fail=True))
+    failed = one(run, "kvm1", "up")
+    assert failed["error"] == "ApplyError"
+    assert "vport_state is" in failed["msg"]
+    assert "nothing is left of it" in failed["msg"]
+    assert one(run, "kvm2", "up")["pool"]["state"] == "active"
+    assert lab.ssh("kvm1", f"{VPORTS}; ls /run/virt-san/made 2>/dev/null; true") == ""
+    lab("fault", "reject-logins", "off", "--port", "kvm1:a", "--kind", "fdisc")
+    run = play(ansible, pool("up", name="guest", state="active"), pool("gone", name="guest", state="absent"))
+    assert [one(run, host, "up")["pool"]["state"] for host in HOSTS] == ["active", "active"]
+    assert [lab.ssh(host, VPORTS) for host in HOSTS] == ["", ""]
+
+
+# Type iscsi
+
+SECRET, MUTUAL = "not-a-secret-12", "not-a-mutual-12"
+CHAP = {"username": "lab", "password": SECRET, "mutual_username": "array", "mutual_password": MUTUAL}
+SESSIONS = "cat /sys/class/iscsi_session/*/targetname 2>/dev/null | wc -l"
+LEFT = f"{OURS}; find /etc/iscsi/nodes /var/lib/iscsi/nodes -type f 2>/dev/null; true"
+
+
+@pytest.fixture(scope="module")
+def target(lab: Lab) -> Iterator[str]:
+    """The array's target, with two LUNs for both hosts."""
+    lab.provide_all({"by27": 27, "by28": 28}, "--via", "iscsi")
+    yield lab.iscsi_target()
+    lab("chap")
+
+
+def of_target(target: str, *portals: str, **more: Any) -> dict[str, Any]:
+    return {"name": "array", "type": "iscsi", "source": {"target": target, "portals": list(portals or PORTALS), **more}}
+
+
+@pytest.mark.full
+def test_behind_an_iscsi_target(lab: Lab, ansible: Ansible, target: str) -> None:
+    run = play(ansible, *through_all_states(of_target(target), shell("sessions", SESSIONS)))
+    for host in HOSTS:
+        found = judge(run, host)
+        assert names(found) == {lab.wwid("by27"), lab.wwid("by28")}
+        assert found["sources"] == [{"target": target, "portal": f"{portal}:3260"} for portal in PORTALS]
+        assert one(run, host, "sessions")["stdout"] == "2"
+        assert one(run, host, "active run")["pool"]["sessions"] == {f"{portal}:3260": True for portal in PORTALS}
+        assert lab.ssh(host, SESSIONS) == "0"
+        assert lab.ssh(host, LEFT) == ""
+
+
+@pytest.mark.full
+def test_only_its_own_sessions_and_none_in_use(lab: Lab, ansible: Ansible, target: str) -> None:
+    """One session was there; the other one is the pool's, and stays while it is the last path of something in use."""
+    ansible.module("kvm1", "iscsi_session", target=target, portals=[PORTALS[0]], startup="manual")
+    disk = f"/dev/disk/by-id/scsi-{lab.wwid('by27')}"
+    only_own = shell(
+        "the other's session ends", f"iscsiadm -m node -T {target} -p {PORTALS[0]} --logout; udevadm settle"
+    )
+    run = play(
+        ansible,
+        pool("up", **of_target(target), state="active"),
+        pool("down", name="array", state="inactive"),
+        shell("one stays", SESSIONS),
+        pool("up again", name="array", state="active"),
+        only_own,
+        shell("use", f"mkfs.ext4 -q -F {disk} && mount {disk} /mnt"),
+        pool("in use", name="array", state="absent", may_fail=True),
+        shell("no longer", "touch /mnt/file && umount /mnt"),
+        pool("gone", name="array", state="absent"),
+        hosts="kvm1",
+    )
+    assert one(run, "kvm1", "one stays")["stdout"] == "1"
+    refused = one(run, "kvm1", "in use")
+    assert (refused["error"], "/mnt" in refused["msg"]) == ("InUseError", True)
+    assert lab.ssh("kvm1", SESSIONS) == "0"
+    ansible.module("kvm1", "iscsi_session", target=target, state="absent")
+    assert lab.ssh("kvm1", LEFT) == ""
+
+
+@pytest.mark.full
+def test_a_portal_that_is_down(lab: Lab, ansible: Ansible, target: str) -> None:
+    lab("fault", "link-down", "kvm2:a")
+    lab("fault", "link-down", "kvm2:b")
+    none = play(ansible, pool("none", **of_target(target), state="active", timeout=20, may_fail=True), hosts="kvm2")
+    lab("fault", "link-up", "kvm2:a")
+    first = play(ansible, pool("up", **of_target(target), state="active", timeout=20), hosts="kvm2")
+    lab("fault", "link-up", "kvm2:b")
+    run = play(
+        ansible,
+        pool("both", name="array", state="active"),
+        pool("again", name="array", state="active"),
+        pool("gone", name="array", state="absent"),
+        hosts="kvm2",
+    )
+    failed = one(none, "kvm2", "none")
+    assert (failed["error"], f"no session with {target} can be had" in failed["msg"]) == ("UnavailableError", True)
+    assert any(PORTALS[1] in warning for warning in one(first, "kvm2", "up")["warnings"])
+    assert one(first, "kvm2", "up")["pool"]["state"] == "active"
+    assert one(run, "kvm2", "both")["pool"]["sessions"] == {f"{portal}:3260": True for portal in PORTALS}
+    assert [one(run, "kvm2", title)["changed"] for title in ("both", "again")] == [True, False]
+    assert lab.ssh("kvm2", LEFT) == ""
+
+
+@pytest.mark.full
+def test_passwords(lab: Lab, ansible: Ansible, target: str) -> None:
+    """Wrong, right, and kept where only root reads it; never shown."""
+    lab("chap", "--user", "lab", "--password", SECRET, "--mutual-user", "array", "--mutual-password", MUTUAL)
+    wrong = {**CHAP, "password": "not-a-secret-99"}
+    run = play(
+        ansible,
+        pool("wrong", **of_target(target, chap=wrong), state="active", may_fail=True),
+        shell(
+            "left", "find /etc/iscsi/nodes /var/lib/iscsi/nodes -type f 2>/dev/null; ls /run/virt-san 2>/dev/null; true"
+        ),
+        pool("check", check=True, **of_target(target, chap=CHAP), state="active"),
+        pool("right", **of_target(target, chap=CHAP), state="active"),
+        pool("again", **of_target(target, chap=CHAP), state="active"),
+        shell(
+            "modes",
+            "find /etc/virt-san/secrets /etc/iscsi/nodes /var/lib/iscsi/nodes -type f ! -perm 600 2>/dev/null"
+            "; grep -rl not-a- /etc/virt-san/pools /run/virt-san; true",
+        ),
+        shell("libvirt", LIBVIRT.format(name="array")),
+        pool("down", name="array", state="inactive"),
+        pool("by name", name="array", state="active"),
+        pool("gone", name="array", state="absent"),
+    )
+    for secret in (SECRET, MUTUAL, wrong["password"]):
+        assert secret not in run.output
+        assert secret not in str(run.entries)
+    for host in HOSTS:
+        failed = one(run, host, "wrong")
+        assert (failed["error"], "CHAP" in failed["msg"]) == ("ApplyError", True)
+        assert one(run, host, "left")["stdout"] == ""
+        assert [one(run, host, title)["changed"] for title in ("check", "right", "again")] == [True, True, False]
+        assert one(run, host, "modes")["stdout"] == ""
+        assert one(run, host, "by name")["pool"]["state"] == "active"
+        assert lab.ssh(host, LEFT) == ""
+    lab("chap")
+
+
+# What could become a pool
+
+
+@pytest.mark.full
+def test_what_could_become_a_pool(lab: Lab, ansible: Ansible, luns: list[str], target: str) -> None:
+    """A LUN that something is on is not offered; what does not answer is said, and in time."""
+    lab.ssh("kvm1", f"mkfs.ext4 -q -F /dev/mapper/{luns[0]}; udevadm settle")
+    before = {host: lab.devices(host) for host in HOSTS}
+    run = ansible.module(
+        "kvm",
+        "storage_pool_sources_info",
+        portals=[PORTALS[0], "10.77.1.99"],
+        nfs_servers=["10.77.1.1", "10.77.1.98"],
+        timeout=20,
+    )
+    for host in HOSTS:
+        told = run[host]
+        offered = {device["wwid"]: device["path"] for device in told["devices"]}
+        assert (luns[0] in offered, offered.get(luns[1])) == (False, f"/dev/mapper/{luns[1]}")
+        assert not told["changed"]
+        assert told["adapters"][0]["name"]
+        wwpn = lab.ssh(host, f"cat {port_of(lab, host)}/port_name").removeprefix("0x")
+        assert next(hba for hba in told["adapters"] if hba["host"] == wwpn)["luns"] >= 2
+        assert [one["target"] for one in told["iscsi"][0]["targets"]] == [target]
+        assert told["iscsi"][1]["reason"] == "unreachable"
+        assert "/srv/nfs" in [one["dir"] for one in told["nfs"][0]["exports"]]
+        assert "10.77.1.98 does not tell" in told["nfs"][1]["problem"]
+    assert {host: lab.devices(host) for host in HOSTS} == before
+    lab.ssh("kvm1", f"wipefs -qa /dev/mapper/{luns[0]}; udevadm settle")
+
+
+# A reboot
+
+
+@pytest.mark.full
+def test_back_after_a_reboot(lab: Lab, ansible: Ansible, target: str, guests: dict[str, dict[str, str]]) -> None:
+    """Each type is started at boot; one that cannot start, as its parent has no such fabric, keeps none from it."""
+    lost = {"type": "fc_host", "wwpn": "5001a4a00000bf1f", "wwnn": "5001a4a00000bf10", "fabric": "10000005339999ff"}
+    hba = {"name": "hba", "type": "scsi", "source": {"adapter": {"type": "scsi_host", "host": FABRIC_A}}}
+    up = [{"name": "maps", "type": "mpath"}, hba, of_guest(guests), of_target(target)]
+    run = play(
+        ansible,
+        *(pool(f"{each['name']} up", **each, state="active", autostart=True) for each in up),
+        pool("lost", name="lost", type="scsi", source={"adapter": lost}, autostart=True),
+    )
+    assert all(one(run, host, "lost")["pool"]["autostart"] for host in HOSTS)
+    lab("reboot", *HOSTS)
+    status = "python3 -I /usr/local/lib/virt-san/virt-san-pools.pyz status"
+    for host in HOSTS:
+        lab.ssh(
+            host, f"for n in $(seq 90); do [ $({status} | grep -c ': active') = 4 ] && exit 0; sleep 1; done; {status}"
+        )
+        print(lab.ssh(host, "journalctl -b -o short-monotonic -t virt-san-pool"))
+        told = lab.ssh(host, f"{status}; true").splitlines()
+        assert told == [f"pool {name}: {state}" for name, state in
+                        (("array", "active"), ("guest", "active"), ("hba", "active"), ("lost", "inactive"),
+                         ("maps", "active"))]  # fmt: skip
+    again = play(
+        ansible,
+        *(pool(f"{each['name']} again", **each, state="active", autostart=True) for each in up),
+        *(pool(f"{name} gone", name=name, state="absent") for name in ("lost", *(each["name"] for each in up))),
+    )
+    for host in HOSTS:
+        # The kernel may have numbered its SCSI hosts anew: what libvirt is told of an HBA follows.
+        assert [one(again, host, f"{each['name']} again")["changed"] for each in up if each is not hba] == [False] * 3
+        assert lab.ssh(host, f"{LEFT}; {VPORTS}; systemctl list-units --all --no-legend 'virt-san*'") == ""
