@@ -13,11 +13,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import facts_scale
 import fleet
 import lab_paths
+import npiv
 import table
 
 
 def main() -> int:
-    rows = [*facts_scale.measure(), *lab_paths.measure(), *fleet.measure()]
+    rows = [*facts_scale.measure(), *lab_paths.measure(), *npiv.measure(), *fleet.measure()]
     print(table.render(rows), end="")
     missed = table.missed(rows)
     for row in missed:
