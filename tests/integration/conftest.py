@@ -180,18 +180,27 @@ def lab(running_lab: Lab) -> Lab:
     return running_lab
 
 
+PATIENCE = 900
+"""Seconds after which a test here counts as hung, what its module prepares included: on a slow computer an emulated
+machine takes three times as long as on a good one.
+"""
 SPARE = 30
 """Seconds by which a run of Ansible ends before its test counts as hung, so that what it printed is told."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give a test the time above, unless it says itself how long it may take."""
+    if item.get_closest_marker("timeout") is None:
+        item.add_marker(pytest.mark.timeout(PATIENCE))
 
 
 @pytest.fixture(autouse=True)
 def deadline(request: pytest.FixtureRequest, ansible: Ansible) -> None:
     """Give runs of Ansible the time that their test has. What a module prepares before its first test has the usual."""
-    marker = request.node.get_closest_marker("timeout")
-    ansible.deadline = float(marker.args[0] if marker else request.config.getini("timeout")) - SPARE
+    ansible.deadline = request.node.get_closest_marker("timeout").args[0] - SPARE
 
 
 @pytest.fixture(scope="session")
-def ansible(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Ansible:
+def ansible(tmp_path_factory: pytest.TempPathFactory) -> Ansible:
     """Return a way to run Ansible on the lab."""
-    return Ansible(tmp_path_factory.mktemp("ansible"), float(request.config.getini("timeout")) - SPARE)
+    return Ansible(tmp_path_factory.mktemp("ansible"), PATIENCE - SPARE)

@@ -56,8 +56,8 @@ def wwids(lab: Lab) -> Iterator[dict[str, str]]:
     found = {lun["name"]: lun["wwid"] for lun in lab.json("lun", "list")}
     lab("iscsi-login")
     # One host makes what is on the LUNs, and only then the other one looks: nobody else may write meanwhile.
-    everywhere(lab, (SCAN + MAPS + MAKE).format(**found), SCAN)
-    everywhere(lab, USE.format(options="rw", **found), (MAPS + USE).format(options="ro,noload", **found))
+    lab.ssh("kvm1", (SCAN + MAPS + MAKE).format(**found))
+    everywhere(lab, USE.format(options="rw", **found), (SCAN + MAPS + USE).format(options="ro,noload", **found))
     yield found
     everywhere(lab, RELEASE)
 

@@ -91,7 +91,7 @@ def test_hosts_outside_the_limit_are_named(ansible: Ansible, luns: dict[int, str
 
 def test_missing_on_one_host_is_said(lab: Lab, ansible: Ansible, luns: dict[int, str]) -> None:
     wwid = lab.provide("lun30", 30, hosts=("kvm1",))
-    run = provision(ansible, fails=True, luns=[27, 30], timeout=5)
+    run = provision(ansible, fails=True, luns=[27, 30], timeout=30)
     assert run.stats("kvm1")["failures"] == 0
     assert maps(lab, "kvm1").get(wwid) == f"mpath-{wwid}"
     assert run.stats("kvm2")["failures"] == 1

@@ -199,6 +199,8 @@ def _signature(host: Host, evidence: Evidence, name: str, record: udev.Record | 
 
 def _online_group(host: Host, pv_uuid: str) -> str | None:
     """Return the volume group of a PV that LVM has seen complete since boot; None where that may not be known."""
+    if not pv_uuid:
+        return None  # udev looked while another host was writing the label
     try:
         return parse_pv_online(host.read(f"{PVS_ONLINE}/{pv_uuid.replace('-', '')}"))
     except UnavailableError:

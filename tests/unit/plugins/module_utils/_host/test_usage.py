@@ -166,6 +166,11 @@ def test_a_signature_is_a_use_that_is_not_active(machine, content, kind, by):
     assert machine.uses(f"E:ID_FS_TYPE={content}\n") == [(kind, "db01", by, False)]
 
 
+def test_a_volume_whose_label_was_half_written_when_udev_looked(machine):
+    machine.put("run/lvm/pvs_online/other", "253:9\nvg:vg_other\n")
+    assert machine.uses("E:ID_FS_TYPE=LVM2_member\n") == [("lvm_pv", "db01", "no active volume group", False)]
+
+
 def test_a_volume_that_came_online_names_its_group(machine):
     machine.put("run/lvm/pvs_online/k0rQbNAyIv", "253:0\nvg:vg_db\n")
     record = "E:ID_FS_TYPE=LVM2_member\nE:ID_FS_UUID=k0rQbN-AyIv\n"
