@@ -166,6 +166,7 @@ def measure(pci: str, name: str, wwpn: str, wwnn: str, lun: int) -> list[dict[st
     """Return the times of each round, both taking turns. The first round of both only warms the caches."""
     options = {"name": name, "parent": pci, "persistent": False, "expect": {"luns": [lun]}, "timeout": PATIENCE}
     rounds = []
+    subprocess.run(["systemctl", "start", "libvirtd.socket"], check=True)
     virsh("nodedev-list")  # which starts the daemon
     for _round in range(ROUNDS + 1):
         remove(f"{wwpn}:{wwnn}")
