@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Keeps storage pools as libvirt knows them, without libvirt - the same few options for every kind of storage.
   - A pool is defined, built if there is nothing to start yet, started, and on demand started at every boot.
-  - Types so far are V(dir), a folder of the host, and V(netfs), an export of an NFS server.
+  - Types so far are V(dir), a folder of the host, V(disk), a LUN with a partition table, V(fs), a file system on a LUN
+    of its own, V(netfs), an export of an NFS server, and V(logical), a volume group of LVM.
   - The definition is kept as libvirt's storage pool XML in C(/etc/virt-san/pools), so that C(virsh pool-define) takes
     the file as it is.
   - What is in use is not stopped and not deleted; who uses it is named. A server that does not answer makes the task
@@ -51,10 +52,16 @@ options:
   type:
     description:
       - V(dir) - a folder of the host. That such a pool runs is a note, which a reboot strikes out.
+      - V(disk) - a partition table on one LUN (or disk), and its partitions. That such a pool runs is a note, as with
+        V(dir), and stopping it ends nothing.
+      - V(fs) - a file system on one LUN (or disk), mounted with C(nodev), C(nosuid) and C(noexec). It runs as long as
+        it is mounted, whoever has mounted it, on one host at a time.
       - V(netfs) - an NFS export, mounted with C(nodev), C(nosuid) and C(noexec). It runs as long as it is mounted,
         whoever has mounted it.
+      - V(logical) - a volume group on LUNs. It belongs to the host that makes it; on others it is found built, and
+        cannot be started. It runs as long as one of its volumes is active.
     type: str
-    choices: [dir, netfs]
+    choices: [dir, disk, fs, logical, netfs]
   uuid:
     description:
       - UUID of a new pool. By default a random one, which then stays.
@@ -72,9 +79,28 @@ options:
         description:
           - Path that it exports.
         type: str
+      name:
+        description:
+          - Name of the volume group of O(type=logical). By default that of the pool.
+        type: str
+      devices:
+        description:
+          - With O(type=disk) and O(type=fs), the one LUN that the partition table or the file system is on.
+          - With O(type=logical), the LUNs that the group is on.
+          - Each by its WWID or by a path below C(/dev). Always the multipath device of the LUN is used.
+          - A device that is added here is added to a group. One that is left out stays, unless O(remove_devices).
+          - With O(type=logical) and no devices, a group of that name has to be there.
+        type: list
+        elements: str
+        default: []
       format:
         description:
-          - V(nfs) or V(auto), which mean the same.
+          - O(type=netfs) - V(nfs) or V(auto), which mean the same.
+          - O(type=disk) - V(gpt) or V(dos). With V(unknown), the default, either of them may be on the device, and none
+            is made.
+          - O(type=fs) - V(ext4) or V(xfs). With V(auto), the default, either of them may be on the device, and none is
+            made.
+          - O(type=logical) - V(lvm2).
         type: str
       protocol:
         description:
@@ -94,12 +120,14 @@ options:
     suboptions:
       path:
         description:
-          - Folder of the pool, for O(type=netfs) the mount point. It is made if it is missing.
+          - Folder of a pool of O(type=dir), mount point of O(type=fs) and O(type=netfs). Needed for these. It is made
+            if it is missing.
+          - With O(type=logical) it is C(/dev/NAME), with O(type=disk) by default C(/dev); both may leave it out.
         type: str
-        required: true
       permissions:
         description:
           - Of the folder. What is left out is left alone; a folder that is made has V('0711') and belongs to root.
+          - With O(type=fs) they are those of what is mounted, unless it is mounted C(ro).
           - With O(type=netfs) they are those of a mount point that is made. Those of what is mounted are the server's.
         type: dict
         suboptions:
@@ -134,49 +162,86 @@ options:
     default: true
   build:
     description:
-      - V(if_needed) - make what is missing to start the pool, such as its folder.
-      - V(never) - make nothing, and leave permissions as they are.
-      - V(overwrite) - for storage that something else is on. With V(dir) and V(netfs) nothing is ever overwritten,
-        and this means V(if_needed).
+      - V(if_needed) - make what is missing to start the pool, such as its folder. What an earlier run has made is known
+        again, on any host. Anything else on a device that is named is refused.
+      - V(never) - make nothing, and leave permissions as they are. With O(type=disk) and O(type=fs), a partition table
+        or file system of the right format that others have made becomes the pool's, with all that is in it
+        (RV(pool.adopted)).
+      - V(overwrite) - what is on the devices that are named may be lost. A device in use, one of another volume group,
+        or one that could not be looked at is refused all the same.
+      - With V(dir) and V(netfs) nothing is ever overwritten, and this means V(if_needed).
     type: str
     choices: [if_needed, never, overwrite]
     default: if_needed
+  remove_devices:
+    description:
+      - With O(type=logical), take devices that O(source.devices) does not name out of the group. What is on them is
+        moved to the others first, and they are left blank. Refused if the others have no room.
+    type: bool
+    default: false
+  exclusive:
+    description:
+      - While something is built on a LUN or erased, it is reserved for this host, so that hosts that run the same task
+        at once do not both build. V(false) allows that for LUNs that do not know persistent reservations.
+    type: bool
+    default: true
+  single_host:
+    description:
+      - V(true) - nobody uses the storage on another host while this one does, and something else sees to that.
+      - Needed for O(type=fs) on a LUN unless its file system is an ext4 with multiple mount protection (C(mmp)), which
+        keeps other hosts out by itself. One that is made here is. With two hosts at work a file system is lost.
+      - By default it is as it was said the last time, at first V(false).
+    type: bool
   delete_contents:
     description:
       - With O(state=absent), also delete what is stored in the pool, and what was built for it.
       - V(dir) - the folder with all that is in it. Refused if something in it is in use, if something is mounted
         below, if another pool is in it, or if it is a part of the host, such as C(/srv).
+      - V(disk) - the partition table and its partitions are erased, so that the LUN is blank. Refused if a partition is
+        in use on this host, or if the table is not the pool's. Uses by other hosts are not seen.
+      - V(fs) - the file system is erased, so that the LUN is blank, and the mount point goes if it is empty then.
+        Refused if any host has it mounted, or if it is not the pool's.
       - V(netfs) - only the mount point, if it is empty then. The files are the server's, and may be in use by other
         hosts.
+      - V(logical) - all volumes, the group, and the labels of LVM, so that the LUNs are blank.
     type: bool
     default: false
   force:
     description:
       - With O(state=inactive) and O(state=absent), unmount an export also if it is in use, or if its server does not
         answer. Who has a file open keeps that file alone, and what was not written yet is lost.
-      - Without it nothing is ever unmounted lazily.
+      - Without it nothing is ever unmounted lazily, and O(type=fs) never is.
     type: bool
     default: false
   timeout:
     description:
       - Seconds for each step that touches storage, such as mounting. A step that is not done by then has failed.
       - Another run that is about the same pool, such as the boot's attempt to start it, is waited for as long.
+      - So is another host that builds on the same LUN.
+      - An ext4 with multiple mount protection, in which a host that crashed has left its name, gets up to a minute more
+        to be mounted. It takes 22 seconds.
     type: float
     default: 60.0
 requirements:
   - lxml (C(python3-lxml)) on the host
+  - for O(type=logical) C(lvm2), for O(type=fs) C(e2fsprogs) or C(xfsprogs), for O(type=disk) C(sfdisk) (C(fdisk) on
+    Debian, C(util-linux) elsewhere)
+  - for these LUNs that know persistent reservations (SPC-3)
   - for O(type=netfs) C(mount.nfs) on the host (C(nfs-common), C(nfs-utils))
 notes:
-  - Kept on the host - a definition in C(/etc/virt-san/pools), until the next boot a note in C(/run/virt-san/pools), and
-    for O(autostart) a unit C(virt-san-pool@NAME.service), the target C(virt-san-pools.target), and
-    C(/usr/local/lib/virt-san/virt-san-pools.pyz), the program that the units run. It consists of this module's own code
-    and is replaced when that changes. With the last definition all of it goes.
+  - Kept on the host - a definition in C(/etc/virt-san/pools), with what XML cannot say in C(NAME.json), until the next
+    boot a note in C(/run/virt-san/pools), and for O(autostart) a unit C(virt-san-pool@NAME.service), the target
+    C(virt-san-pools.target), and C(/usr/local/lib/virt-san/virt-san-pools.pyz), the program that the units run. It
+    consists of this module's own code and is replaced when that changes. With the last definition all of it goes.
   - Of a pool that runs, source and target may be changed. It goes on by its old definition until it is stopped, which
     RV(restart_needed) and a warning say.
   - A process that hangs in the kernel because a server does not answer is left behind, detached; C(ps) shows it as
     C(san-p-...).
 seealso:
+  - module: virt.san.storage_volume
   - module: virt.san.npiv_vport
+  - module: virt.san.multipath_devices
+  - module: virt.san.scsi_device
   - module: community.libvirt.virt_pool
 author:
   - virt.san contributors (!UNKNOWN)
@@ -204,6 +269,43 @@ EXAMPLES = r"""
       mount_options: [ro, vers=4.2]
     target:
       path: /var/lib/virt-san/isos
+    state: active
+    autostart: true
+
+- name: A file system on a LUN; the task may run on all hosts that see it, and starts the pool on one
+  virt.san.storage_pool:
+    name: vms
+    type: fs
+    source:
+      devices: [3600140512345678abcdef0123456789a]
+      format: ext4
+    target:
+      path: /var/lib/virt-san/vms
+    state: "{{ 'active' if inventory_hostname == 'kvm1' else 'inactive' }}"
+
+- name: A partition table on a LUN
+  virt.san.storage_pool:
+    name: parts
+    type: disk
+    source:
+      devices: [3600140512345678abcdef0123456789a]
+      format: gpt
+    state: active
+
+- name: A file system that libvirt has made, with all that is in it
+  virt.san.storage_pool:
+    xml: "{{ lookup('ansible.builtin.file', 'archive.xml') }}"
+    build: never
+    single_host: true
+
+- name: A volume group on two LUNs
+  virt.san.storage_pool:
+    name: guests
+    type: logical
+    source:
+      devices:
+        - 3600140512345678abcdef0123456789a
+        - 36001405fedcba9876543210abcdef012
     state: active
     autostart: true
 
@@ -264,6 +366,12 @@ pool:
       description: Where the storage comes from, as far as it is set.
       type: dict
       sample: {"hosts": [{"name": "10.77.1.1"}], "directory": "/srv/nfs"}
+    single_host:
+      description: Whether somebody has promised that no other host uses it, where that is so.
+      type: bool
+    adopted:
+      description: UUID of the file system, or identity of the partition table, that was taken over from others.
+      type: str
     target:
       description: Where the volumes are found.
       type: dict
@@ -271,8 +379,17 @@ pool:
     folder:
       description: Permissions of the folder, where they are changed. C(mode) is octal, C(owner) and C(group) numbers.
       type: dict
+    group:
+      description: What is compared of a volume group - its name, system ID, and bytes by device.
+      type: dict
+    volume_group:
+      description:
+        - The volume group of O(type=logical), with UUID, C(size), C(free), C(system_id), C(tags), the PVs (C(uuid),
+          C(path), C(wwid), C(size), C(used), C(missing)) and the volumes (C(uuid), C(name), C(path), C(size),
+          C(active)). Sizes are in bytes. V(null) for other types, and before it is made.
+      type: dict
     capacity:
-      description: Bytes of its file system. V(null) if it does not run, or if its server does not answer.
+      description: Bytes it has in all. V(null) if it does not run, or if its server does not answer.
       type: int
     allocation:
       description: Bytes in use there.
@@ -312,6 +429,7 @@ error:
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -326,6 +444,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.options import parse_deadline
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, parse_pool_name
+from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
 from ansible_collections.virt.san.plugins.module_utils._xml.pool import parse_pool
@@ -339,6 +458,9 @@ def main() -> None:
             "autostart": {"type": "bool"},
             "persistent": {"type": "bool", "default": True},
             "build": {"type": "str", "choices": ["if_needed", "never", "overwrite"], "default": "if_needed"},
+            "remove_devices": {"type": "bool", "default": False},
+            "exclusive": {"type": "bool", "default": True},
+            "single_host": {"type": "bool"},
             "delete_contents": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 60.0},
@@ -370,6 +492,9 @@ def wanted_of(options: Mapping[str, Any]) -> Wanted:
         build=options["build"],
         delete_contents=options["delete_contents"],
         force=options["force"],
+        remove_devices=options["remove_devices"],
+        exclusive=options["exclusive"],
+        single_host=options["single_host"],
     )
 
 
@@ -399,7 +524,7 @@ def pool_of(options: Mapping[str, Any]) -> PoolDefinition | None:
     else:
         pool = described(options, parsed("name", parse_pool_name, name))
     if pool is not None:
-        check(pool)
+        check(replace(pool, kept=Kept(bool(options["single_host"]))))
     return pool
 
 

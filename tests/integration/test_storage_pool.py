@@ -8,13 +8,13 @@ Several tasks are run by one playbook: each run of Ansible costs seconds on an e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from .conftest import HOSTS, Ansible, Lab, Run
+from .conftest import HOSTS, Ansible, Lab
+from .playing import one, play, pool, shell, without_uuid
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -36,44 +36,6 @@ OURS = (
     "find /etc/virt-san /run/virt-san /usr/local/lib/virt-san -type f 2>/dev/null;"
     " ls -d /etc/systemd/system/virt-san* 2>/dev/null"
 )
-Task = dict[str, Any]
-
-
-def pool(title: str, *, check: bool = False, may_fail: bool = False, **options: Any) -> Task:
-    """Return a task."""
-    return {
-        "name": title,
-        "virt.san.storage_pool": options,
-        "check_mode": check,
-        "diff": True,
-        "ignore_errors": may_fail,
-    }
-
-
-def shell(title: str, command: str) -> Task:
-    return {"name": title, "ansible.builtin.shell": command, "changed_when": False}
-
-
-def play(ansible: Ansible, *tasks: Task, hosts: str = "kvm") -> Run:
-    path = ansible.folder / "pools.yml"
-    path.write_text(json.dumps([{"hosts": hosts, "gather_facts": False, "tasks": tasks}]))
-    return ansible.playbook(path)
-
-
-def one(run: Run, host: str, title: str) -> dict[str, Any]:
-    """Return the result of the task with exactly this title."""
-    (found,) = [
-        entry["result"]
-        for entry in run.entries
-        if entry["host"] == host and entry["task"] == title and entry["outcome"] != "stats"
-    ]
-    return dict(found)
-
-
-def without_uuid(told: Any) -> Any:
-    return (
-        {key: without_uuid(value) for key, value in told.items() if key != "uuid"} if isinstance(told, dict) else told
-    )
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -24,6 +24,12 @@ PAYLOAD: dict[str, set[str]] = {
         *("_apply", "_argspec", "_argspec_pool", "_boot", "_entry", "_errors", "_host", "_model", "_plan"),
         *("_pools", "_xml"),
     },
+    "storage_pool_info": {
+        *("_apply", "_argspec", "_entry", "_errors", "_host", "_model", "_plan", "_pools", "_xml"),
+    },
+    "storage_volume": {
+        *("_apply", "_argspec", "_argspec_pool", "_entry", "_errors", "_host", "_model", "_plan", "_pools", "_xml"),
+    },
 }
 
 CORE = "ansible_collections.virt.san.plugins.module_utils"

@@ -12,6 +12,13 @@ from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply import pool_steps
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report, carry_out
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import (
+    alone_for,
+    free_left_behind,
+    let_others_build,
+    refuse_others,
+    told_group,
+)
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, RefusedError
@@ -41,6 +48,8 @@ class Whole:
     boot: Plan
     steps: tuple[Step, ...]
     space: Space | None = None
+    group: Mapping[str, Any] | None = None
+    """The volume group behind it."""
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -74,14 +83,32 @@ def ensure(
 
 def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None, timeout: float) -> Report:
     new_uuid = str(uuid.uuid4())
-    planned = plan(host, keeper, wanted, autostart, new_uuid)
-    if not planned.steps:
-        return _report(keeper, wanted, planned, planned.after, planned)
     try:
-        carry_out(planned.steps, lambda step: perform(host, keeper, step, timeout))
-    except ApplyError as error:
-        error.details["changed"] = bool(error.details["completed"])
-        raise
+        planned = plan(host, keeper, wanted, autostart, new_uuid)
+    except RefusedError:
+        if wanted.pool is None or not wanted.pool.source.devices:
+            raise
+        let_others_build(host, wanted.pool, timeout)
+        planned = plan(host, keeper, wanted, autostart, new_uuid)
+    if not planned.steps:
+        planned = replace(planned, warnings=(*planned.warnings, *free_left_behind(host, planned.pool.pool)))
+        return _report(keeper, wanted, planned, planned.after, planned)
+
+    def anew() -> Whole:
+        return plan(host, keeper, wanted, autostart, new_uuid)
+
+    with alone_for(host, planned.steps, timeout, wanted.exclusive, lambda: anew().steps) as held:
+        if held.wwids or held.left:
+            # Another host may have built meanwhile.
+            before, planned = planned, anew()
+            refuse_others(held, before.steps, planned.steps)
+        try:
+            carry_out(planned.steps, lambda step: perform(host, keeper, step, timeout))
+        except ApplyError as error:
+            error.details["changed"] = bool(error.details["completed"])
+            raise
+    left_behind = () if held.wwids else free_left_behind(host, planned.pool.pool)
+    planned = replace(planned, warnings=(*planned.warnings, *held.warnings, *left_behind))
     # What was to be overwritten is: that is not to be done twice.
     build = "if_needed" if wanted.build == "overwrite" else wanted.build
     left = plan(host, keeper, replace(wanted, build=build), autostart, new_uuid)
@@ -109,9 +136,10 @@ def plan(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None,
     if pool is None:
         planned, kind, seen = plan_nothing(known), None, Seen()
     else:
-        kind = _type_of(pool, known)
+        kind = _type_of(known, pool)
         stopping = wanted.state in ("inactive", "absent")
         seen = look(host, _needs(kind, known, pool), known.started is not None, with_users=stopping)
+        seen = replace(seen, remove_devices=wanted.remove_devices)
         planned = plan_pool(known, wanted, seen, kind, new_uuid)
     boot = _boot(keeper, wanted, autostart)
     if wanted.state == "absent":
@@ -120,14 +148,15 @@ def plan(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None,
         quiet = keeper.quiet_steps(wanted.name) if wanted.state == "inactive" else ()
         steps = (*quiet, *planned.steps, *boot.steps)
     space = kind.space(pool, seen) if kind is not None and pool is not None and planned.running else None
-    return Whole(planned, boot, steps, space, (*planned.warnings, *_told_by(seen, planned)))
+    group = None if pool is None else told_group(pool, seen)
+    return Whole(planned, boot, steps, space, group, (*planned.warnings, *_told_by(seen, planned)))
 
 
-def _type_of(pool: PoolDefinition, known: Known) -> PoolType:
+def _type_of(known: Known, pool: PoolDefinition) -> PoolType:
     """Return the pool's type. Raises RefusedError where somebody has written what cannot be worked with."""
     try:
         kind = pool_type(pool.type)
-        for one in filter(None, (known.pool, known.started)):
+        for one in filter(None, (known.pool, known.started, pool)):
             kind.check(one)
     except ValueError as wrong:
         raise RefusedError(
@@ -160,7 +189,7 @@ def _told_by(seen: Seen, planned: PoolPlan) -> tuple[str, ...]:
 def _report(keeper: PoolKeeper, wanted: Wanted, planned: Whole, after: Mapping[str, Any], last: Whole) -> Report:
     shown = after.get("pool")
     facts = {
-        "pool": None if shown is None else _facts(shown, keeper, wanted, planned, last.space),
+        "pool": None if shown is None else _facts(shown, keeper, wanted, planned, last),
         "restart_needed": list(last.pool.restart_for),
         "steps": planned.describe(),
     }
@@ -168,10 +197,9 @@ def _report(keeper: PoolKeeper, wanted: Wanted, planned: Whole, after: Mapping[s
     return Report(planned.before != after, facts, planned.before, after, warnings)
 
 
-def _facts(
-    shown: Mapping[str, Any], keeper: PoolKeeper, wanted: Wanted, planned: Whole, space: Space | None
-) -> dict[str, Any]:
+def _facts(shown: Mapping[str, Any], keeper: PoolKeeper, wanted: Wanted, planned: Whole, last: Whole) -> dict[str, Any]:
     boot = planned.boot.after.get("boot")
+    space = last.space
     at_boot = keeper.starts_at_boot(wanted.name) if boot is None else boot["unit"] is not None
     return {
         **shown,
@@ -179,4 +207,5 @@ def _facts(
         "capacity": None if space is None else space.capacity,
         "allocation": None if space is None else space.allocation,
         "available": None if space is None else space.available,
+        "volume_group": last.group,
     }

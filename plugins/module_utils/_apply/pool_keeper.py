@@ -14,6 +14,9 @@ from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known
 class PoolKeeper(Protocol):
     """Keeps definitions, and notes of which pools run. `pools_native.py` does so in files of its own."""
 
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all pools that are written down, transient ones too."""
+
     def look(self, name: str) -> Known:
         """Return what is written down of a pool."""
 

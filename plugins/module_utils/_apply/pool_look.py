@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import look_at_devices
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host import busy, folders, mount
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
@@ -20,7 +21,15 @@ DEADLINE = 10.0
 
 
 def look(host: Host, needs: Needs, noted: bool, with_users: bool) -> Seen:
-    """Return what is there of what is needed. What gives no answer within the deadline is silent."""
+    """Return what is there of what is needed. What gives no answer within the deadline is silent.
+
+    Raises UnavailableError or CommandError where LVM is needed and does not tell.
+    """
+    seen = _look_at_paths(host, needs, noted, with_users)
+    return seen if needs.group is None and not needs.devices else look_at_devices(host, needs, seen)
+
+
+def _look_at_paths(host: Host, needs: Needs, noted: bool, with_users: bool) -> Seen:
     table = mount.read_table(host)
     found: dict[str, dict[str, Any]] = {}
     silent: dict[str, str] = {}
@@ -35,7 +44,7 @@ def look(host: Host, needs: Needs, noted: bool, with_users: bool) -> Seen:
     return Seen(
         folders={path: Folder(**entry) for path, entry in entries.items() if entry is not None},
         # The last one lies on top.
-        mounts={one.point: Mounted(one.source, one.kind, one.options) for one in table if one.point in needs.mounts},
+        mounts={one.point: _mounted(host, one) for one in table if one.point in needs.mounts},
         below=_below(table, needs.mounts),
         users=find_users(host, needs.users) if with_users else {},
         space={path: Space(*room) for path, room in spaces.items() if room is not None},
@@ -43,6 +52,11 @@ def look(host: Host, needs: Needs, noted: bool, with_users: bool) -> Seen:
         silent=silent,
         noted=noted,
     )
+
+
+def _mounted(host: Host, one: mount.TableEntry) -> Mounted:
+    device = (host.link(f"/sys/dev/block/{one.dev_t}") or "").rpartition("/")[2]
+    return Mounted(one.source, one.kind, one.options, device)
 
 
 def _look_at(host: Host, path: str) -> dict[str, Any] | str:

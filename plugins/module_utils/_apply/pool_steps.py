@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.virt.san.plugins.module_utils._apply import device_steps, group
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import find_users
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, InUseError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host import folders, mounting
@@ -18,6 +19,8 @@ def perform(host: Host, step: Step, timeout: float) -> None:
     """Carry out one step, within `timeout` seconds. Raises SanError, OSError."""
     if isinstance(step, steps.Mount):
         _mount(host, step, timeout)
+    elif isinstance(step, steps.MountAlone):
+        _mount(host, step.mount, timeout)
     elif isinstance(step, steps.Unmount):
         _unmount(host, step, timeout)
     elif isinstance(step, (steps.MakeFolder, steps.SetPermissions)):
@@ -26,19 +29,23 @@ def perform(host: Host, step: Step, timeout: float) -> None:
         guarded(host, step.path, "emptying", lambda there: folders.empty(there, step.path), timeout)
     elif isinstance(step, steps.RemoveFolder):
         _remove(host, step, timeout)
-    else:
+    elif not device_steps.perform(host, step, timeout) and not group.perform(host, step, timeout):
         raise SanError(f"{step.describe()}: nobody knows how")
 
 
 def _mount(host: Host, step: steps.Mount, timeout: float) -> None:
     mounting.require_helper(host, step.kind)
-    guarded(
-        host,
-        step.point,
-        f"mounting {step.source} on",
-        lambda there: mounting.mount(there, step.source, step.point, step.kind, step.options),
-        timeout,
-    )
+    try:
+        guarded(
+            host,
+            step.point,
+            f"mounting {step.source} on",
+            lambda there: mounting.mount(there, step.source, step.point, step.kind, step.options),
+            timeout + step.patience,
+        )
+    except CommandError:
+        device_steps.refuse_mounted_elsewhere(host, step)
+        raise
 
 
 def _unmount(host: Host, step: steps.Unmount, timeout: float) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ansible_collections.virt.san.plugins.module_utils._apply import keep_steps
 from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
@@ -13,6 +14,7 @@ from ansible_collections.virt.san.plugins.module_utils._host import keeping, sys
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model import pool_boot as files
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import NOTHING, Kept, kept_text, parse_kept
 from ansible_collections.virt.san.plugins.module_utils._model.units import TARGET, UNITS, VHBA_SERVICE, target_text
 from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import KEEP_STEPS, KeepPlan, StopUnit
 from ansible_collections.virt.san.plugins.module_utils._plan.pool_boot import (
@@ -44,6 +46,9 @@ class NativeKeeper:
         self.host = host
         self._program = program
 
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted({*defined(self.host), *defined(self.host, files.STARTED)}))
+
     def look(self, name: str) -> Known:
         pool, spoilt = self._read(files.definition_path(name), name)
         started, lost = self._read(files.started_path(name), name)
@@ -73,7 +78,14 @@ class NativeKeeper:
                 return None, f"{path} is about another pool, {pool.name}"
         except ValueError as wrong:
             return None, f"{path}: {wrong}"
-        return pool, None
+        try:
+            return replace(pool, kept=self._read_kept(path)), None
+        except ValueError as wrong:
+            return None, f"{files.kept_path(path)}: {wrong}"
+
+    def _read_kept(self, path: str) -> Kept:
+        text = self.host.read(files.kept_path(path))
+        return NOTHING if text is None else parse_kept(text)
 
     # At boot
 
@@ -130,21 +142,34 @@ class NativeKeeper:
         if isinstance(step, KEEP_STEPS):
             keep_steps.perform(host, step)
         elif isinstance(step, steps.Define):
-            host.write_file(files.definition_path(step.pool.name), pool_text(step.pool))
+            self._write(files.definition_path(step.pool.name), step.pool)
         elif isinstance(step, steps.NoteStarted):
-            host.write_file(files.started_path(step.pool.name), pool_text(step.pool))
+            self._write(files.started_path(step.pool.name), step.pool)
         elif isinstance(step, steps.NoteStopped):
             self._strike_out(step.name)
         elif isinstance(step, steps.Undefine):
-            host.remove_file(files.definition_path(step.name))
+            self._remove(files.definition_path(step.name))
             keeping.remove_folders(host, files.FOLDERS)
             self._strike_out(step.name)
         else:
             return False
         return True
 
+    # The XML comes last and goes last: without it there is no pool that the rest could belong to.
+
+    def _write(self, path: str, pool: PoolDefinition) -> None:
+        if pool.kept == NOTHING:
+            self.host.remove_file(files.kept_path(path))
+        else:
+            self.host.write_file(files.kept_path(path), kept_text(pool.kept))
+        self.host.write_file(path, pool_text(pool))
+
+    def _remove(self, path: str) -> None:
+        self.host.remove_file(files.kept_path(path))
+        self.host.remove_file(path)
+
     def _strike_out(self, name: str) -> None:
-        self.host.remove_file(files.started_path(name))
+        self._remove(files.started_path(name))
         # Not what is half written there: the boot may be about to note that another pool has started.
         for folder in files.STARTED_FOLDERS:
             self.host.remove_folder(folder)

@@ -23,6 +23,9 @@ from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 STEP_WAIT = 20.0
 """Seconds for each step of an attempt: the boot waits for the first one, and a task about the pool for any."""
 
+DEVICES_WAIT, DEVICES_RETRY = 20.0, 2.0
+"""Seconds that the boot waits for a pool on LUNs, and between two attempts then: HBAs log in while it goes on."""
+
 RETRY = 30.0
 """Seconds between two attempts."""
 
@@ -47,12 +50,15 @@ def bring_up(host: Host, name: str, say: Say, ready: Say) -> None:
         why = attempt(host, name, say)
         if why is None:
             return ready("done")
+        if _on_devices(host, name) and host.clock.monotonic() - began < DEVICES_WAIT:
+            _pause(host, name, before, DEVICES_RETRY)
+            continue
         if why != last:
             boot = "" if last else f"The boot goes on after {host.clock.monotonic() - began:.0f} s of waiting; "
             say(f"pool {name} does not run: {why}. {boot}it is tried again every {RETRY:.0f} s")
             ready(f"waiting: {why}")
             last = why
-        _pause(host, name, before)
+        _pause(host, name, before, RETRY)
 
 
 def attempt(host: Host, name: str, say: Say) -> str | None:
@@ -62,7 +68,8 @@ def attempt(host: Host, name: str, say: Say) -> str | None:
     if spoilt:
         raise RefusedError(f"the definition of pool {name} cannot be read: {spoilt}")
     # A folder that is missing may be on a file system that is not mounted yet: nothing is built at boot.
-    wanted = Wanted(name, "active", build="never")
+    # A LUN without persistent reservations was refused when the pool was made, or allowed.
+    wanted = Wanted(name, "active", build="never", exclusive=False)
     try:
         report = pool.ensure(host, keeper, wanted, None, STEP_WAIT, check_mode=False)
     except SanError as error:
@@ -71,12 +78,17 @@ def attempt(host: Host, name: str, say: Say) -> str | None:
     return None
 
 
-def _pause(host: Host, name: str, before: str) -> None:
+def _on_devices(host: Host, name: str) -> bool:
+    pool = NativeKeeper(host).look(name).pool
+    return pool is not None and bool(pool.source.devices)
+
+
+def _pause(host: Host, name: str, before: str, seconds: float) -> None:
     """Return when there is reason to try again: after a while, or because the definition is another one."""
     wait_until(
         host,
         lambda: host.read(definition_path(name)),
         lambda now: now != before,
-        RETRY,
+        seconds,
         interval=INTERVAL,
     )

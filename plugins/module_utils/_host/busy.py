@@ -31,6 +31,11 @@ def users_of(host: Host, paths: Iterable[str], own: int) -> dict[str, tuple[str,
     return {path: tuple(users) for path, users in found.items() if users}
 
 
+def kernel_users_of(host: Host, path: str) -> tuple[str, ...]:
+    """Return what of the kernel uses a file: "swap", "loop0"."""
+    return tuple(dict.fromkeys(who for who, used in _kernel(host) if used == path))
+
+
 def is_below(used: str, path: str) -> bool:
     return used == path or used.startswith(f"{path.rstrip('/')}/")
 
@@ -45,7 +50,7 @@ def _processes(host: Host, own: int, wanted: tuple[str, ...]) -> Iterator[tuple[
             continue  # a process of the kernel, or one that just ended
         hits = [one for one in used if any(is_below(one, path) for path in wanted)]
         if hits:
-            who = _title(host, pid)
+            who = title(host, pid)
             yield from ((who, one) for one in hits)
 
 
@@ -63,7 +68,8 @@ def mapped_files(text: str) -> set[str]:
     return {parts[5] for parts in fields if len(parts) == 6 and parts[5].startswith("/")}
 
 
-def _title(host: Host, pid: str) -> str:
+def title(host: Host, pid: str) -> str:
+    """Return what people know a process by."""
     name = host.read(f"/proc/{pid}/comm") or "a process"
     if name.startswith(("qemu", "kvm")):
         return f"guest {proc.guest_name(host.read_bytes(f'/proc/{pid}/cmdline'))} (pid {pid})"

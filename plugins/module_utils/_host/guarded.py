@@ -21,6 +21,10 @@ from ansible_collections.virt.san.plugins.module_utils._errors import CommandErr
 from ansible_collections.virt.san.plugins.module_utils._host import children
 from ansible_collections.virt.san.plugins.module_utils._host.children import Write
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
+
+PATIENCE = 2.0
+"""Seconds that another process at the same place gets to end: it may be one that does not hang at all."""
 
 
 def _nothing(_host: Host) -> None:
@@ -48,15 +52,20 @@ def guarded(host: Host, path: str, what: str, work: Callable[[Host], Any], deadl
     Where a process of an earlier run still hangs at the same path, nothing is begun: CommandError.
     """
     job = f"p-{zlib.crc32(path.encode()):08x}"
-    stuck = children.left_behind(host, [job])
+    stuck = wait_until(
+        host, lambda: children.left_behind(host, [job]), lambda found: not found, min(PATIENCE, deadline)
+    )
     if stuck:
         raise CommandError(
-            f"{what} {path} is not tried: process {stuck[job]} still hangs there. Does its server answer?", path=path
+            f"{what} {path} is not tried: process {stuck[job]} still hangs there. Does its server (or disk) answer?",
+            path=path,
         )
     result = children.write_all(host, {job: [Work(path, what, work)]}, deadline)[job]
     if result.stuck is not None:
         left = f"; process {result.pid} hangs in the kernel until it does" if result.pid else ""
-        raise CommandError(f"{what} {path}: no answer within {deadline:g} s. Does its server answer?{left}", path=path)
+        raise CommandError(
+            f"{what} {path}: no answer within {deadline:g} s. Does its server (or disk) answer?{left}", path=path
+        )
     done = result.done[0]
     if done.errno:
         raise OSError(done.errno, os.strerror(done.errno), path)

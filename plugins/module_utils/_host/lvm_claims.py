@@ -19,6 +19,8 @@ from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import VgClaim
 
 POOLS = "/etc/libvirt/storage"
+OWN_POOLS = "/etc/virt-san/pools"
+"""Of this collection; the same format."""
 GUESTS = "/etc/libvirt/qemu"
 LVM = "LVM-"
 UUID_LENGTH = 32
@@ -122,7 +124,7 @@ def _below(host: Host, device: str) -> list[str]:
 def _libvirt(host: Host, warnings: list[str]) -> list[VgClaim]:
     """Return claims of defined pools and guests. A guest's disk is a claim too: it must be there when it starts."""
     found: list[VgClaim] = []
-    for folder, parse in ((POOLS, parse_pool), (GUESTS, parse_guest)):
+    for folder, parse in ((POOLS, parse_pool), (OWN_POOLS, parse_pool), (GUESTS, parse_guest)):
         for name in host.entries(folder):
             if not name.endswith(".xml"):
                 continue
@@ -131,7 +133,7 @@ def _libvirt(host: Host, warnings: list[str]) -> list[VgClaim]:
             except ET.ParseError as wrong:
                 warnings.append(f"{folder}/{name} is not read, no volume group is known from it: {wrong}")
                 continue
-            by = f"{'storage pool' if folder == POOLS else 'guest'} {name[:-4]}"
+            by = f"{'guest' if folder == GUESTS else 'storage pool'} {name[:-4]}"
             for source in named:
                 groups = groups_of(host, source) if source.startswith("/dev/") else [source]
                 found += [VgClaim(group, by) for group in groups]

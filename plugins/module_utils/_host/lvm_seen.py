@@ -47,7 +47,7 @@ def read_sight(host: Host) -> LvmSight:
     Raises UnavailableError where LVM is not installed, or would hang on a map without paths.
     """
     units = read_san(host, uses=False).luns
-    _refuse_dead(units)
+    refuse_dead(units)
     machine = _read_machine(host, units)
     effective = lvm_conf.read_effective(host)
     setting = lvm_conf.parse_block(lvm_conf.read_conf(host) or "")
@@ -92,7 +92,7 @@ def _ask(host: Host, config: str | None) -> list[dict[str, Any]]:
     return parse_report(host.run(argv, lvm_conf.DEADLINE, accept=(0, 5)).stdout, "pv")
 
 
-def _refuse_dead(units: Iterable[LogicalUnit]) -> None:
+def refuse_dead(units: Iterable[LogicalUnit]) -> None:
     """Raise UnavailableError where a command of LVM would open a map that swallows its reads for ever."""
     dead = [unit for unit in units if unit.map and unit.map.queueing not in (None, "off", "-") and not _alive(unit)]
     if dead:

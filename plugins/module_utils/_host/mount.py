@@ -42,6 +42,8 @@ class TableEntry(NamedTuple):
     source: str
     kind: str
     options: str
+    dev_t: str = ""
+    """major:minor; 0:n for what is on no block device."""
 
 
 def read_table(host: Host) -> list[TableEntry]:
@@ -57,7 +59,7 @@ def parse_table(text: str) -> list[TableEntry]:
         fields, source = head.split(" "), tail.split(" ")
         if len(fields) >= 6 and len(source) >= 3:
             options = ",".join(dict.fromkeys((*fields[5].split(","), *source[2].split(","))))
-            table.append(TableEntry(_unescape(fields[4]), _unescape(source[1]), source[0], options))
+            table.append(TableEntry(_unescape(fields[4]), _unescape(source[1]), source[0], options, fields[2]))
     return table
 
 

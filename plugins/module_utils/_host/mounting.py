@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mounting file systems of servers. Whoever calls sees to the deadline: a server may never answer."""
+"""Mounting file systems. Whoever calls sees to the deadline: a server, or a device, may never answer."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ BUSY = "busy"
 
 
 HELPERS = ("/sbin", "/usr/sbin")
+WITHOUT = ("ext4", "xfs")
+"""What mount(8) needs no program for."""
 PACKAGES = {"nfs": "nfs-common (Debian) or nfs-utils (Red Hat); role virt.san.host does"}
 
 
 def require_helper(host: Host, kind: str) -> None:
-    """Raise UnavailableError where this host cannot mount a kind of file system."""
-    if not any(host.exists(f"{folder}/mount.{kind}") for folder in HELPERS):
+    """Raise UnavailableError where this host lacks the program that mounts a kind of file system, if there is one."""
+    if kind not in WITHOUT and not any(host.exists(f"{folder}/mount.{kind}") for folder in HELPERS):
         raise UnavailableError(f"this host cannot mount {kind}: install {PACKAGES.get(kind, f'mount.{kind}')}")
 
 

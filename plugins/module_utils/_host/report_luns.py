@@ -3,61 +3,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ask a target which LUNs it has for this host: REPORT LUNS (SPC-5, 6.34), sent through one of its disks.
 
-The one command of this collection that goes to a device. It may hang as any I/O does: it is a job for
-the children room.
+It may hang as any I/O does: it is a job for the children room.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import fcntl
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ansible_collections.virt.san.plugins.module_utils._host.children import Write, Written
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.sgio import (
+    CHECK_CONDITION,
+    GOOD,
+    command,
+    describe_sense,
+    parse_sense,
+)
 
-SG_IO = 0x2285
-FROM_DEVICE = -3
 OPERATION = 0xA0
 LENGTH = 65536
 """Bytes for the answer: 8191 LUNs. One that has more is asked again."""
-MILLISECONDS = 10_000
 
-CHECK_CONDITION = 2
 NOT_SUPPORTED = (5, 0x25, 0)
 """Sense of a target that has no such LUN: ILLEGAL REQUEST, LOGICAL UNIT NOT SUPPORTED."""
-
-
-class _SgIo(ctypes.Structure):
-    """sg_io_hdr of <scsi/sg.h>."""
-
-    _fields_ = (
-        ("interface_id", ctypes.c_int),
-        ("dxfer_direction", ctypes.c_int),
-        ("cmd_len", ctypes.c_ubyte),
-        ("mx_sb_len", ctypes.c_ubyte),
-        ("iovec_count", ctypes.c_ushort),
-        ("dxfer_len", ctypes.c_uint),
-        ("dxferp", ctypes.c_void_p),
-        ("cmdp", ctypes.c_void_p),
-        ("sbp", ctypes.c_void_p),
-        ("timeout", ctypes.c_uint),
-        ("flags", ctypes.c_uint),
-        ("pack_id", ctypes.c_int),
-        ("usr_ptr", ctypes.c_void_p),
-        ("status", ctypes.c_ubyte),
-        ("masked_status", ctypes.c_ubyte),
-        ("msg_status", ctypes.c_ubyte),
-        ("sb_len_wr", ctypes.c_ubyte),
-        ("host_status", ctypes.c_ushort),
-        ("driver_status", ctypes.c_ushort),
-        ("resid", ctypes.c_int),
-        ("duration", ctypes.c_uint),
-        ("info", ctypes.c_uint),
-    )
 
 
 @dataclass(frozen=True)
@@ -76,25 +47,13 @@ class Question(Write):
 
 
 def _ask(fd: int, length: int = LENGTH) -> str:
-    command = (ctypes.c_ubyte * 12)(OPERATION, 0, 0, 0, 0, 0, *length.to_bytes(4, "big"), 0, 0)
-    answer, sense = (ctypes.c_ubyte * length)(), (ctypes.c_ubyte * 64)()
-    request = _SgIo(
-        interface_id=ord("S"),
-        dxfer_direction=FROM_DEVICE,
-        cmd_len=len(command),
-        mx_sb_len=len(sense),
-        dxfer_len=length,
-        dxferp=ctypes.addressof(answer),
-        cmdp=ctypes.addressof(command),
-        sbp=ctypes.addressof(sense),
-        timeout=MILLISECONDS,
-    )
-    fcntl.ioctl(fd, SG_IO, request)
-    if request.status == CHECK_CONDITION:
-        return "sense:" + bytes(sense)[: request.sb_len_wr].hex()
-    if request.status or request.host_status:
+    block = bytes((OPERATION, 0, 0, 0, 0, 0, *length.to_bytes(4, "big"), 0, 0))
+    reply = command(fd, block, receive=length)
+    if reply.status == CHECK_CONDITION:
+        return "sense:" + reply.sense.hex()
+    if reply.status != GOOD:
         raise OSError(errno.EIO, "the command did not get through")
-    got = bytes(answer)[: length - max(request.resid, 0)]
+    got = reply.data
     if len(got) < 8:
         raise OSError(errno.EIO, "no list of LUNs")
     told = 8 + int.from_bytes(got[:4], "big")
@@ -124,20 +83,10 @@ def parse_answer(written: Written) -> Answer:
     sense = parse_sense(raw)
     if sense == NOT_SUPPORTED:
         return Answer(refused=True)
-    told = "/".join(f"{part:02x}" for part in sense) if sense else "none"
-    return Answer(problem=f"REPORT LUNS through {written.write.path}: refused with sense {told}")
+    return Answer(problem=f"REPORT LUNS through {written.write.path}: refused with sense {describe_sense(raw)}")
 
 
 def kernel_number(lun: Iterable[int]) -> int:
     """Return the kernel's number of an 8-byte LUN: its four levels, the first in the low word."""
     data = bytes(lun)
     return sum(int.from_bytes(data[at : at + 2], "big") << (8 * at) for at in range(0, 8, 2))
-
-
-def parse_sense(data: bytes) -> tuple[int, int, int] | None:
-    """Return sense key, code and qualifier of sense data in either format; None when it is too short."""
-    if len(data) >= 4 and data[0] & 0x7F in (0x72, 0x73):
-        return data[1] & 0x0F, data[2], data[3]
-    if len(data) >= 14 and data[0] & 0x7F in (0x70, 0x71):
-        return data[2] & 0x0F, data[12], data[13]
-    return None

@@ -154,6 +154,18 @@ def uses_of(
     return tuple(found)
 
 
+def uses_of_device(host: Host, evidence: Evidence, name: str, record: udev.Record | None) -> tuple[Use, ...]:
+    """Return every use of a block device that is no LUN, by its kernel name, and of its partitions."""
+    found: dict[Use, None] = dict.fromkeys(_uses_of_device(evidence, name, None))
+    for partition in evidence.partitions.get(name, ()):
+        uses = list(_uses_of_device(evidence, partition, None))
+        found.update(dict.fromkeys(uses or [Use("partition", _title(evidence, name), partition, active=False)]))
+    signature = _signature(host, evidence, name, record)
+    if signature is not None and not any(use.kind == signature.kind for use in found):
+        found[signature] = None
+    return tuple(found)
+
+
 def _uses_of_device(evidence: Evidence, name: str, over: MultipathMap | None) -> Iterator[Use]:
     title = _title(evidence, name)
     for use in evidence.mounts.get(name, ()):

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Union
 
+from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
+
 POOL_TYPES = ("dir", "fs", "netfs", "logical", "disk", "iscsi", "scsi", "mpath")
 
 GENERATED = "(generated)"
@@ -127,6 +129,8 @@ class PoolDefinition:
     target: Target = field(default_factory=Target)
     uuid: str | None = None
     """None until it is defined for the first time."""
+    kept: Kept = field(default_factory=Kept)
+    """What libvirt's XML has no place for."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for people: what is not set is left out."""
@@ -138,7 +142,8 @@ class PoolDefinition:
         if self.target.permissions.mode is not None:
             permissions["mode"] = format_mode(self.target.permissions.mode)
         target = {"path": self.target.path, **({"permissions": permissions} if permissions else {})}
-        return {"name": self.name, "uuid": self.uuid, "type": self.type, "source": source, "target": _set(target)}
+        told = {"name": self.name, "uuid": self.uuid, "type": self.type, "source": source, "target": _set(target)}
+        return {**told, **self.kept.to_dict()}
 
 
 def _set(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _SERVICE = """\
 Description=Storage pool %I
 ConditionPathExists={definitions}/%I.xml
 Wants=network-online.target
-After={pools} network-online.target remote-fs-pre.target iscsid.service
+After={pools} network-online.target remote-fs-pre.target iscsid.service multipathd.service
 Before={guests}
 
 [Service]
@@ -46,6 +46,11 @@ WantedBy={pools} multi-user.target
 def definition_path(name: str) -> str:
     """Return where the definition of a pool is kept."""
     return f"{DEFINITIONS}/{name}.xml"
+
+
+def kept_path(definition: str) -> str:
+    """Return where that is kept which a definition in XML cannot say."""
+    return f"{definition[: -len('.xml')]}.json"
 
 
 def started_path(name: str) -> str:

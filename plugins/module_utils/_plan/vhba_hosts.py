@@ -22,8 +22,6 @@ from ansible_collections.virt.san.plugins.module_utils._model.npiv import (
     parse_vhba_wwn,
 )
 
-NO_ANSWER = "no answer in this run (outside the limit or batch, or unreachable)"
-
 
 @dataclass(frozen=True)
 class Names:

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class Needs:
     """Paths: who uses something there or below. Only looked for where a pool is to be stopped or removed."""
     space: tuple[str, ...] = ()
     """Paths: how large the file system is, and how much of it is free."""
+    devices: tuple[str, ...] = ()
+    """Block devices by the names that definitions have for them: which device to use, and what is on it."""
+    group: str | None = None
+    """A volume group: that one, and all others."""
+    tables: bool = False
+    """Of devices also their partition tables."""
 
     def __add__(self, other: Needs) -> Needs:
         return Needs(
@@ -36,6 +44,9 @@ class Needs:
             _joined(self.mounts, other.mounts),
             _joined(self.users, other.users),
             _joined(self.space, other.space),
+            _joined(self.devices, other.devices),
+            self.group or other.group,
+            self.tables or other.tables,
         )
 
 
@@ -62,6 +73,8 @@ class Mounted:
     source: str
     kind: str
     options: str = ""
+    device: str = ""
+    """Kernel name of the block device it is on; empty where it is on none."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,11 @@ class Seen:
     """Paths that gave no answer, with why: nothing is known of them."""
     noted: bool = False
     """It is noted down that the pool has been started, and not been stopped since the last boot."""
+    devices: Mapping[str, Inspected] = field(default_factory=dict)
+    """The devices to use, by the names that definitions have for them."""
+    groups: GroupSight | None = None
+    remove_devices: bool = False
+    """Not seen, but asked for: devices that are not named may be taken away."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +110,8 @@ class Changes:
     steps: tuple[Step, ...] = ()
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    """What is not as defined, and stays so."""
 
 
 class PoolType(Protocol):
@@ -107,6 +127,13 @@ class PoolType(Protocol):
 
     def needs(self, pool: PoolDefinition) -> Needs:
         """Return what has to be known of the host to plan for this pool."""
+
+    def adopts(self, pool: PoolDefinition, seen: Seen) -> str | None:
+        """Return the identity of something on the pool's device that others have made and that can be the pool's.
+
+        Asked where the task describes the pool and says that nothing is to be built, or where it runs already. It is
+        kept, and later known by it.
+        """
 
     def is_built(self, pool: PoolDefinition, seen: Seen) -> bool:
         """Tell whether there is something that can be started."""

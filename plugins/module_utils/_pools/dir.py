@@ -24,6 +24,9 @@ class DirPool:
         path = folders.check_target(pool)
         return Needs(folders=(path,), mounts=(path,), users=(path,), space=(path,))
 
+    def adopts(self, pool: PoolDefinition, seen: Seen) -> str | None:
+        return None
+
     def is_built(self, pool: PoolDefinition, seen: Seen) -> bool:
         return folders.is_folder(seen, folders.check_target(pool))
 

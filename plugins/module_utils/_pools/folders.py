@@ -50,7 +50,9 @@ def check_target(pool: PoolDefinition) -> str:
 
 
 def check_source(pool: PoolDefinition, taken: Container[str]) -> None:
-    """Raise ValueError where the source has something that the type does nothing with."""
+    """Raise ValueError where the source has something that the type does nothing with, or more is said of it."""
+    if pool.kept.single_host and "single_host" not in taken:
+        raise ValueError(f"single_host: for a pool of type {pool.type} it means nothing; leave it out")
     for name, value in vars(pool.source).items():
         if value != getattr(Source(), name) and name not in taken and name not in NO_EFFECT:
             raise ValueError(f"source.{OPTIONS.get(name, name)}: a pool of type {pool.type} has none")

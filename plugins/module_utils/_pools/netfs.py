@@ -51,6 +51,9 @@ class NetfsPool:
         path = folders.check_target(pool)
         return Needs(folders=(path,), mounts=(path,), users=(path,), space=(path,))
 
+    def adopts(self, pool: PoolDefinition, seen: Seen) -> str | None:
+        return None
+
     def is_built(self, pool: PoolDefinition, seen: Seen) -> bool:
         path = folders.check_target(pool)
         return path in seen.mounts or folders.is_folder(seen, path)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, PoolType, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import Define, NoteStarted, NoteStopped, Undefine
@@ -51,6 +52,11 @@ class Wanted:
     build: str = "if_needed"
     delete_contents: bool = False
     force: bool = False
+    remove_devices: bool = False
+    exclusive: bool = True
+    """Refuse LUNs that cannot be had alone while something is built on them."""
+    single_host: bool | None = None
+    """No other host uses the storage while this one does. None: as it is kept."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +89,19 @@ def definition(known: Known, wanted: Wanted, new_uuid: str) -> PoolDefinition | 
                 f"there is no pool {known.name} on this host; give its type, source and target (or xml) to define it",
                 name=known.name,
             )
-        return old
+        return None if old is None else replace(old, kept=_kept(old, old, wanted))
     if old is not None:
         _refuse_another(old, new)
     uuid = new.uuid or (old.uuid if old is not None else None) or new_uuid
-    return replace(new, uuid=uuid)
+    return replace(new, uuid=uuid, kept=_kept(old, new, wanted))
+
+
+def _kept(old: PoolDefinition | None, new: PoolDefinition, wanted: Wanted) -> Kept:
+    """Return what stays beside the definition, and what the task says anew."""
+    kept = Kept() if old is None else old.kept
+    if old is not None and old.source.devices != new.source.devices:
+        kept = replace(kept, adopted=None)  # that was on another device
+    return kept if wanted.single_host is None else replace(kept, single_host=wanted.single_host)
 
 
 def _refuse_another(old: PoolDefinition, new: PoolDefinition) -> None:
@@ -105,10 +119,12 @@ def plan_pool(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, new_uuid
     pool = definition(known, wanted, new_uuid)
     if pool is None:
         return plan_nothing(known)
-    live = _live(known, pool, seen, kind)
+    live = running_definition(known, seen, kind, pool)
     if wanted.state == "absent":
         return _absent(known, wanted, seen, kind, live)
     _refuse_shared(known, pool)
+    if wanted.pool is not None and (wanted.build == "never" or kind.is_running(pool, seen)):
+        pool = replace(pool, kept=replace(pool.kept, adopted=kind.adopts(pool, seen) or pool.kept.adopted))
     return _Present(known, wanted, seen, kind, pool, live).plan()
 
 
@@ -121,8 +137,10 @@ def plan_nothing(known: Known) -> PoolPlan:
     return PoolPlan((Undefine(known.name),), before, {"pool": None}, (warning,))
 
 
-def _live(known: Known, pool: PoolDefinition, seen: Seen, kind: PoolType) -> PoolDefinition | None:
-    """Return the definition by which the pool runs; None if it does not."""
+def running_definition(
+    known: Known, seen: Seen, kind: PoolType, pool: PoolDefinition | None = None
+) -> PoolDefinition | None:
+    """Return the definition by which a pool runs, `pool` being one that it may be given; None if it does not run."""
     for one in (known.started, known.pool, pool):
         if one is not None and kind.is_running(one, seen):
             return one
@@ -130,10 +148,10 @@ def _live(known: Known, pool: PoolDefinition, seen: Seen, kind: PoolType) -> Poo
 
 
 def _refuse_shared(known: Known, pool: PoolDefinition) -> None:
-    """Raise RefusedError where two pools would be in one folder."""
+    """Raise RefusedError where two pools would be in one folder, or would be one volume group."""
     path = pool.target.path
     for name, other in known.others.items():
-        if path is not None and path == other.target.path and not path.startswith("/dev/"):
+        if path is not None and path == other.target.path and (pool.type == "logical" or not _is_devices(path)):
             raise RefusedError(f"{path} is already the target of pool {name}: name another target.path", name=name)
 
 
@@ -170,7 +188,7 @@ class _Present:
             (*defining, *changes.steps, *switching),
             _shown(known.latest, self.live is not None, built_now, known.pool is not None, changes.before),
             _shown(self.pool, running, built, persistent, changes.after),
-            (_warn_later(self.pool.name, later),) if later else (),
+            (*changes.warnings, *((_warn_later(self.pool.name, later),) if later else ())),
             self.pool,
             running,
             built,
@@ -220,8 +238,10 @@ class _Present:
         known, wanted, name = self.known, self.wanted, self.pool.name
         if wanted.state == "active" and self.live is None:
             if wanted.build == "never" and not self.kind.is_built(self.pool, self.seen):
+                lost = "".join(f"; {path}: {why}" for path, why in self.seen.silent.items())
                 raise RefusedError(
-                    f"pool {name} is not built, and cannot be started: leave build: never out, or build it by hand",
+                    f"pool {name} is not built, and cannot be started: leave build: never out, or build it by "
+                    f"hand{lost}",
                     name=name,
                 )
             return (*self.kind.start(self.pool, self.seen), NoteStarted(self.pool))
@@ -253,6 +273,9 @@ def _absent(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, live: Pool
     steps = list(stopping(known, seen, kind, live, wanted.force))
     if wanted.delete_contents:
         _refuse_inside(known, old)
+        if live is not None and live != old and kind.is_running(old, seen):
+            # Somebody has started it by its new definition as well.
+            steps.extend(step for step in kind.stop(old, seen, wanted.force) if step not in steps)
         steps.extend(kind.delete(old, seen))
     if known.pool is not None or known.spoilt:
         steps.append(Undefine(known.name))
@@ -264,8 +287,13 @@ def _refuse_inside(known: Known, pool: PoolDefinition) -> None:
     """Raise RefusedError where another pool's storage would go, too."""
     for name, other in known.others.items():
         path, its = pool.target.path, other.target.path
-        if path is not None and its is not None and f"{its}/".startswith(f"{path}/"):
+        if path is not None and its is not None and f"{its}/".startswith(f"{path}/") and not _is_devices(path):
             raise RefusedError(f"pool {name} is in {its}, and would be deleted with {path}: remove it first", name=name)
+
+
+def _is_devices(path: str) -> bool:
+    """Tell whether a target is where the host has its devices: nobody's own, and no folder that could be deleted."""
+    return f"{path}/".startswith("/dev/")
 
 
 def _warn_later(name: str, options: tuple[str, ...]) -> str:

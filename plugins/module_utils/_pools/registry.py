@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from ansible_collections.virt.san.plugins.module_utils._pools.base import PoolType
 from ansible_collections.virt.san.plugins.module_utils._pools.dir import DirPool
+from ansible_collections.virt.san.plugins.module_utils._pools.disk import DiskPool
+from ansible_collections.virt.san.plugins.module_utils._pools.fs import FsPool
+from ansible_collections.virt.san.plugins.module_utils._pools.logical import LogicalPool
 from ansible_collections.virt.san.plugins.module_utils._pools.netfs import NetfsPool
 
-_ALL: tuple[PoolType, ...] = (DirPool(), NetfsPool())
+_ALL: tuple[PoolType, ...] = (DirPool(), DiskPool(), FsPool(), LogicalPool(), NetfsPool())
 TYPES: dict[str, PoolType] = {one.name: one for one in _ALL}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Permissions,
     PoolDefinition,
@@ -56,6 +57,61 @@ class NoteStopped:
 
     def describe(self) -> str:
         return f"note that pool {self.name} does not run"
+
+
+# Devices.
+
+
+@dataclass(frozen=True)
+class DeviceStep:
+    """Something that writes to a device itself: done while no other host may write there, and planned anew before."""
+
+    disk: Disk
+
+
+@dataclass(frozen=True)
+class MakeFilesystem(DeviceStep):
+    """Make a file system on a device that is blank by then."""
+
+    kind: str
+    uuid: str
+    mmp: bool = False
+    """One that no two hosts can have mounted."""
+
+    def describe(self) -> str:
+        guarded = ", for one host at a time (mmp)" if self.mmp else ""
+        return f"make an {self.kind} file system on {self.disk.label}{guarded}"
+
+
+@dataclass(frozen=True)
+class EraseFilesystem(DeviceStep):
+    """Erase a file system that nobody has mounted by then; anything else that is there by then stays."""
+
+    uuid: str
+
+    def describe(self) -> str:
+        return f"erase the file system on {self.disk.label}"
+
+
+@dataclass(frozen=True)
+class MakeTable(DeviceStep):
+    """Write a partition table, without partitions, to a device that is blank by then."""
+
+    kind: str
+    identity: str
+
+    def describe(self) -> str:
+        return f"make a {self.kind} partition table on {self.disk.label}"
+
+
+@dataclass(frozen=True)
+class EraseTable(DeviceStep):
+    """Erase a partition table and both ends of its partitions, of which none may be in use by then."""
+
+    identity: str
+
+    def describe(self) -> str:
+        return f"erase the partition table on {self.disk.label}, with its partitions"
 
 
 # Folders and what is mounted on them.
@@ -113,9 +169,21 @@ class Mount:
     point: str
     kind: str
     options: tuple[str, ...]
+    patience: float = 0.0
+    """Seconds that it may take longer than others: the kernel waits for other hosts to make themselves heard."""
 
     def describe(self) -> str:
         return f"mount {self.source} on {self.point} ({self.kind}; {','.join(self.options)})"
+
+
+@dataclass(frozen=True)
+class MountAlone(DeviceStep):
+    """Mount a file system that says of itself who has it, while no other host may say so as well."""
+
+    mount: Mount
+
+    def describe(self) -> str:
+        return self.mount.describe()
 
 
 @dataclass(frozen=True)

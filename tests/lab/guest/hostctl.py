@@ -243,6 +243,8 @@ def left() -> list[str]:
 def clean() -> dict[str, Any]:
     began = time.monotonic()
     stop_guests()
+    # A folder that goes must not take along what an export or a LUN that is mounted in it holds.
+    unmount([*stacked(), *san_disks()])
     # An event still under way would put back what is being removed.
     changed = restore_files()
     for _ in range(3):

@@ -19,7 +19,7 @@ _PACKAGES = (
     "python3-lxml", "python3-pyudev", "python3-libvirt",
     # storage of a host
     "multipath-tools", "open-iscsi", "lvm2", "thin-provisioning-tools", "dmsetup", "sg3-utils", "lsscsi", "mdadm",
-    "cryptsetup-bin", "xfsprogs", "e2fsprogs", "parted", "gdisk", "nfs-common",
+    "cryptsetup-bin", "xfsprogs", "e2fsprogs", "parted", "gdisk", "fdisk", "nfs-common",
     # virtualization
     "libvirt-daemon-system", "libvirt-clients", "qemu-system-x86", "qemu-utils",
     # array

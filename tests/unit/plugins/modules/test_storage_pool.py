@@ -27,11 +27,15 @@ DEFAULTS = {
     "autostart": None,
     "persistent": True,
     "build": "if_needed",
+    "remove_devices": False,
+    "exclusive": True,
+    "single_host": None,
     "delete_contents": False,
     "force": False,
     "timeout": 10.0,
 }
-SOURCE = {"host": "10.77.1.1", "dir": "/srv/nfs/", "format": None, "protocol": None, "mount_options": []}
+NONE_GIVEN = {"host": None, "dir": None, "name": None, "devices": [], "format": None, "protocol": None}
+SOURCE = {**NONE_GIVEN, "host": "10.77.1.1", "dir": "/srv/nfs/", "mount_options": []}
 TARGET = {"path": "/isos", "permissions": None}
 ISOS: dict[str, Any] = {"name": "isos", "type": "netfs", "source": SOURCE, "target": TARGET}
 IMAGES: dict[str, Any] = {
@@ -106,6 +110,7 @@ def test_owner_by_name(machine: PoolMachine) -> None:
         ({**ISOS, "source": None}, "source.host: a pool of type netfs needs one server"),
         ({**ISOS, "source": {**SOURCE, "host": "nas:/x"}}, "source.host: 'nas:/x' is neither"),
         ({**ISOS, "source": {**SOURCE, "mount_options": ["rw,hard"]}}, "source.mount_options"),
+        ({**IMAGES, "single_host": True}, "single_host: for a pool of type dir it means nothing"),
         ({**ISOS, "uuid": "x"}, "uuid: 'x' is not a UUID"),
         ({**ISOS, "type": None}, "source: give the type too"),
         ({**IMAGES, "target": {"path": "/a", "permissions": {"mode": "711"}}}, "target.permissions.mode"),
@@ -128,3 +133,37 @@ def test_options_that_cannot_be(machine: PoolMachine, options: dict[str, Any], s
 def test_nobody_has_said_what_it_is(machine: PoolMachine) -> None:
     with pytest.raises(NotFoundError, match="there is no pool isos"):
         run(machine, name="isos", state="active")
+
+
+def test_a_file_system() -> None:
+    wwid = "36001405" + "1" * 25
+    source = {**SOURCE, "host": None, "dir": None, "devices": [wwid], "format": "xfs"}
+    options = {**DEFAULTS, "name": "vms", "type": "fs", "source": source, "single_host": True}
+    wanted = storage_pool.wanted_of({**options, "target": {"path": "/vms", "permissions": None}})
+    assert wanted.single_host is True
+    assert wanted.pool is not None
+    assert [one.path for one in wanted.pool.source.devices] == [f"/dev/disk/by-id/dm-uuid-mpath-{wwid}"]
+    for wrong in ({"devices": [wwid, "/dev/vdb"]}, {"devices": []}, {"format": "zfs"}):
+        with pytest.raises(InputError, match="source\\."):
+            storage_pool.wanted_of({**options, "target": TARGET, "source": {**source, **wrong}})
+
+
+def test_a_partition_table() -> None:
+    source = {**SOURCE, "host": None, "dir": None, "devices": ["/dev/vdb"], "format": "gpt"}
+    pool = storage_pool.pool_of({**DEFAULTS, "name": "parts", "type": "disk", "source": source})
+    assert pool is not None
+    assert pool.target.path == "/dev"
+    with pytest.raises(InputError, match=r"source\.format: sun"):
+        storage_pool.pool_of({**DEFAULTS, "name": "parts", "type": "disk", "source": {**source, "format": "sun"}})
+
+
+def test_a_volume_group() -> None:
+    wwid = "36001405" + "1" * 25
+    source = {**SOURCE, "host": None, "dir": None, "devices": [wwid, "/dev/vdb"]}
+    pool = storage_pool.pool_of({**DEFAULTS, "name": "guests", "type": "logical", "source": source})
+    assert pool is not None
+    assert pool.target.path == "/dev/guests"
+    assert [one.path for one in pool.source.devices] == [f"/dev/disk/by-id/dm-uuid-mpath-{wwid}", "/dev/vdb"]
+    for wrong in ({"name": "a b"}, {"devices": ["sdb"]}):
+        with pytest.raises(InputError, match="source\\."):
+            storage_pool.pool_of({**DEFAULTS, "name": "guests", "type": "logical", "source": {**source, **wrong}})

@@ -155,6 +155,11 @@ def test_a_group_no_longer_named_goes(lab: Lab) -> None:
             "storage pool p",
         ),
         (
+            "/etc/virt-san/pools/p.xml",
+            f"<pool type='logical'><name>p</name><source><name>{VG}</name></source></pool>",
+            "storage pool p",
+        ),
+        (
             "/etc/libvirt/qemu/g.xml",
             f"<domain><devices><disk type='block'><source dev='/dev/{VG}/data'/></disk></devices></domain>",
             "guest g",

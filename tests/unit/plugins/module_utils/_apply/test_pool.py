@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,22 +17,36 @@ from typing import Any
 import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_look
-from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
+from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
+from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper, defined
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     ApplyError,
+    CommandError,
     InUseError,
     RefusedError,
     UnavailableError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import busy, folders
+from ansible_collections.virt.san.plugins.module_utils._host import busy, folders, mkfs
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._model.pool import GENERATED, Target
+from ansible_collections.virt.san.plugins.module_utils._model.pool import (
+    GENERATED,
+    Permissions,
+    PoolDefinition,
+    Source,
+    SourceDevice,
+    Target,
+)
+from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import Define, DeviceStep, NoteStarted, Undefine
 from ansible_collections.virt.san.plugins.module_utils._xml.pool import parse_pool
 from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
 
-POOLS = {"images": IMAGES, "isos": ISOS}
+ON_DISK = Source(devices=(SourceDevice("/dev/vdb"),), format="ext4")
+VMS = PoolDefinition("vms", "fs", ON_DISK, Target("/vms", Permissions(0o750)))
+PARTS = PoolDefinition("parts", "disk", replace(ON_DISK, format="gpt"), Target("/dev"))
+POOLS = {"images": IMAGES, "isos": ISOS, "parts": PARTS, "vms": VMS}
 UNIT = "virt-san-pool@isos.service"
 BOOT_FILES = [
     "etc/systemd/system/virt-san-pool@.service",
@@ -41,7 +57,9 @@ BOOT_FILES = [
 
 @pytest.fixture
 def machine(tmp_path: Path) -> PoolMachine:
-    return PoolMachine(tmp_path)
+    found = PoolMachine(tmp_path)
+    found.put_disk()
+    return found
 
 
 def run(
@@ -96,6 +114,48 @@ def test_what_is_returned(machine: PoolMachine) -> None:
     assert (told["state"], told["built"], told["persistent"], told["autostart"]) == ("active", True, True, False)
     assert told["capacity"] == told["allocation"] + told["available"] > 0
     assert run(machine, "isos", "inactive").facts["pool"]["capacity"] is None
+
+
+def test_what_is_mounted_is_in_use(machine: PoolMachine) -> None:
+    run(machine, "vms", "active")
+    with pytest.raises(InUseError, match="vdb mount /vms"):
+        run(machine, "parts", "present", build="overwrite")
+    assert run(machine, "vms", "absent").changed
+    with pytest.raises(RefusedError, match=r"ext4 \(UUID"):
+        run(machine, "parts", "present")
+    assert run(machine, "parts", "present", build="overwrite").facts["pool"]["built"]
+
+
+def test_what_another_host_has_built_meanwhile(machine: PoolMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is recognised, and its LUN is not taken."""
+
+    @contextmanager
+    def alone_for(host: Host, steps: Any, _timeout: float, _required: bool, anew: Any) -> Iterator[Held]:
+        (make,) = [step for step in steps if isinstance(step, DeviceStep)]
+        mkfs.make(host, make.disk.path, "ext4", make.uuid, False, 5.0)
+        assert not any(isinstance(step, DeviceStep) for step in anew())
+        yield Held(1, left=["lun"])
+
+    freed: list[PoolDefinition] = []
+    monkeypatch.setattr(pool, "alone_for", alone_for)
+    monkeypatch.setattr(pool, "free_left_behind", lambda _host, of: freed.append(of) or ())
+    done = run(machine, "vms", "present")
+    assert done.facts["steps"] == ["define pool vms", "make the folder /vms (mode 0750)"]
+    assert not run(machine, "vms", "present").changed
+    assert [one.name for one in freed] == ["vms", "vms"], "what a killed run has reserved goes"
+
+
+def test_what_was_half_made_is_erased(machine: PoolMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(host: Host, path: str, *_more: Any) -> None:
+        with open(host.path(path), "r+b") as stream:
+            stream.seek(4096)
+            stream.write(b"half a file system")
+        raise CommandError("it failed")
+
+    monkeypatch.setattr(mkfs, "make", fails)
+    with pytest.raises(ApplyError, match="make an ext4 file system on /dev/vdb: failed: it failed"):
+        run(machine, "vms", "present")
+    assert machine.on_disk() == b""
 
 
 def test_transient(machine: PoolMachine) -> None:
@@ -258,6 +318,33 @@ def test_spoilt_on_disk(machine: PoolMachine) -> None:
     assert (machine.mounted(), [name for name in machine.files() if "isos" in name]) == ([], [])
 
 
+def test_what_xml_cannot_say_is_beside_it(machine: PoolMachine) -> None:
+    """Kept as the definition is, and gone with it; libvirt does not see it."""
+    kept = replace(IMAGES, kept=Kept(adopted="84ca"))
+    keeper = NativeKeeper(machine)
+    for step in (Define(kept), NoteStarted(kept)):
+        assert keeper.perform(step)
+    assert sorted(machine.files()) == [
+        f"{place}/virt-san/pools/images.{end}" for place in ("etc", "run") for end in ("json", "xml")
+    ]
+    known = keeper.look("images")
+    assert (known.pool, known.started, known.spoilt) == (kept, kept, None)
+    assert defined(machine) == ("images",)
+    keeper.perform(Define(IMAGES))
+    assert keeper.look("images").pool == IMAGES
+    keeper.perform(Define(kept))
+    (machine.top / "etc/virt-san/pools/images.json").write_text("{}]")
+    assert "images.json: Extra data" in str(keeper.look("images").spoilt)
+    keeper.perform(Undefine("images"))
+    assert machine.files() == {}
+
+
+def test_a_promise_that_the_type_does_nothing_with(machine: PoolMachine) -> None:
+    run(machine, "images", "present")
+    with pytest.raises(RefusedError, match="single_host: for a pool of type dir it means nothing"):
+        run(machine, "images", "present", described=False, single_host=True)
+
+
 def test_a_file_about_another_pool(machine: PoolMachine) -> None:
     run(machine, "isos", "present")
     os.rename(machine.top / "etc/virt-san/pools/isos.xml", machine.top / "etc/virt-san/pools/images.xml")
@@ -332,6 +419,7 @@ def test_killed_and_run_again(machine: PoolMachine, killed_after: pytest.MonkeyP
     assert run(machine, name, "active", autostart=True).facts["steps"] == []
     run(machine, name, "absent", delete_contents=True)
     assert (machine.files(), machine.mounted(), (machine.top / name).exists()) == ({}, [], False)
+    assert machine.on_disk() == b"", "blank again"
 
 
 def test_the_interpreter_of_the_next_boot(machine: PoolMachine) -> None:

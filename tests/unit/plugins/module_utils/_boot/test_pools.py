@@ -20,7 +20,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lo
 from ansible_collections.virt.san.plugins.module_utils._model.pool_boot import lock_path
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
-from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
+from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS, VMS
 
 Event = Callable[[], object]
 NO = "mount.nfs: Connection refused"
@@ -89,6 +89,28 @@ def test_a_folder_that_is_not_there_yet(boot: Boot) -> None:
     boot.run("images")
     assert "is not built" in boot.said[0]
     assert boot.said[1].startswith("pool images started")
+
+
+def test_a_lun_that_comes_late(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HBAs log in while the boot goes on: that is waited for, as long as it may take, and then no longer."""
+    asked: list[Wanted] = []
+
+    def ensure(_host: object, _keeper: object, wanted: Wanted, *_more: object, **_options: object) -> pool.Report:
+        asked.append(wanted)
+        if boot.now < there:
+            raise RefusedError("it is not on this host")
+        return pool.Report(True, {"steps": ["mount it"]}, {}, {})
+
+    pool.ensure(boot.host, NativeKeeper(boot.host), Wanted("vms", "present", VMS, build="never"), None, 10, False)
+    monkeypatch.setattr(pool, "ensure", ensure)
+    there = 7.0
+    boot.run("vms")
+    assert (boot.told, boot.said) == ([(8.0, "done")], ["pool vms started: mount it"])
+    assert (asked[0].exclusive, asked[0].build) == (False, "never")
+    boot.now, there = 0.0, 70.0
+    boot.run("vms")
+    assert [when for when, _status in boot.told[1:]] == [20.0, 80.0]
+    assert "The boot goes on after 20 s of waiting" in boot.said[1]
 
 
 def test_no_longer_wanted(boot: Boot) -> None:

@@ -102,7 +102,7 @@ half a line
 class TestMounting:
     def test_the_table(self) -> None:
         root, isos = mount.parse_table(MOUNTINFO)
-        assert root == ("/", "/dev/vda", "ext4", "rw,noatime")
+        assert root == ("/", "/dev/vda", "ext4", "rw,noatime", "254:0")
         assert isos[:3] == ("/var/lib/my isos", "10.77.1.1:/srv/nfs", "nfs4")
         assert isos.options == "rw,nosuid,nodev,noexec,relatime,vers=4.2"
 

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._host import report_luns
+from ansible_collections.virt.san.plugins.module_utils._host import report_luns, sgio
 from ansible_collections.virt.san.plugins.module_utils._host.children import Written
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.report_luns import (
@@ -18,8 +19,8 @@ from ansible_collections.virt.san.plugins.module_utils._host.report_luns import 
     Question,
     kernel_number,
     parse_answer,
-    parse_sense,
 )
+from ansible_collections.virt.san.plugins.module_utils._host.sgio import parse_sense
 
 QUESTION = Question("/dev/sdb")
 
@@ -63,12 +64,12 @@ def disk(tmp_path, monkeypatch):
 
     def ask(data=b"", status=0, sense=b"", host_status=0):
         def ioctl(_fd, number, request):
-            assert number == report_luns.SG_IO
-            command = bytes((report_luns.ctypes.c_ubyte * request.cmd_len).from_address(request.cmdp))
+            assert number == sgio.SG_IO
+            command = bytes((ctypes.c_ubyte * request.cmd_len).from_address(request.cmdp))
             assert (command[0], int.from_bytes(command[6:10], "big")) == (0xA0, request.dxfer_len)
             lengths.append(request.dxfer_len)
-            report_luns.ctypes.memmove(request.dxferp, data, min(len(data), request.dxfer_len))
-            report_luns.ctypes.memmove(request.sbp, sense, len(sense))
+            ctypes.memmove(request.dxferp, data, min(len(data), request.dxfer_len))
+            ctypes.memmove(request.sbp, sense, len(sense))
             request.resid = max(request.dxfer_len - len(data), 0)
             request.status, request.sb_len_wr, request.host_status = status, len(sense), host_status
 

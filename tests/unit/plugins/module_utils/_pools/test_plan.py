@@ -18,21 +18,46 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     RefusedError,
     SanError,
 )
-from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition, Source, Target
+from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp
+from ansible_collections.virt.san.plugins.module_utils._model.pool import (
+    Permissions,
+    PoolDefinition,
+    Source,
+    SourceDevice,
+    Target,
+)
+from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept, made_uuid
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Folder, Mounted
+from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, Wanted
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     Define,
+    DeviceStep,
     EmptyFolder,
+    EraseFilesystem,
+    EraseTable,
     Mount,
     NoteStarted,
     RemoveFolder,
     SetPermissions,
     Unmount,
 )
-from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS, NEW, World
+from ansible_collections.virt.san.tests.unit.support.multipathing import wwid
+from ansible_collections.virt.san.tests.unit.support.pool_world import (
+    IMAGES,
+    ISOS,
+    LUNS,
+    NEW,
+    ONE,
+    PARTS,
+    TWO,
+    VMS,
+    World,
+    filesystem,
+    table,
+)
 
-POOLS = (IMAGES, ISOS)
+POOLS = (IMAGES, ISOS, PARTS, VMS)
 OLD = "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f"
 
 
@@ -69,7 +94,7 @@ def test_from_nothing_to_nothing(pool: PoolDefinition) -> None:
         again = now.plan(Wanted(pool.name, state, pool))
         assert (again.steps, again.changed, again.before) == ((), False, plan.after)
     assert now.known == Known(pool.name)
-    assert (now.mounts, list(now.folders)) == ({}, [pool.target.path]), "what is stored stays"
+    assert (now.mounts, list(now.folders)) == ({}, [pool.target.path] * (pool.type != "disk")), "what is stored stays"
 
 
 def test_what_is_done_for_an_export() -> None:
@@ -264,7 +289,24 @@ def test_unmounted_behind_our_back() -> None:
 # Whatever there is, whatever is asked
 
 
-PATHS = ("/isos", "/images", "/other")
+PATHS = ("/isos", "/images", "/vms", "/other")
+UUIDS = [made_uuid("vms", wwid(1)), made_uuid("vms", wwid(2)), OLD]
+CONTENTS = st.sampled_from(
+    [
+        *[Contents()] * 4,
+        *[
+            filesystem(kind, uuid, mmp)
+            for uuid in UUIDS
+            for kind, mmp in (("ext4", True), ("ext4", False), ("xfs", False))
+        ],
+        *[table("gpt", made_uuid("parts", wwid(1)))] * 3,
+        table("gpt", OLD),
+        table("dos", f"0x{made_uuid('parts', wwid(1))[:8]}"),
+        Contents(data_at=7),
+        Contents(problem="it does not answer"),
+        replace(filesystem("ext4", UUIDS[0]), mmp=Mmp("elsewhere", "sdb", "now")),
+    ]
+)
 
 
 @st.composite
@@ -274,13 +316,20 @@ def definitions(draw: st.DrawFn, base: PoolDefinition) -> PoolDefinition:
     if base.type == "netfs":
         options = draw(st.sampled_from([(), ("ro",)]))
         source = replace(source, directory=draw(st.sampled_from(["/srv/isos", "/srv/more"])), mount_options=options)
+    if base.type == "disk":
+        kind, device = draw(st.sampled_from(["gpt", "gpt", "dos", None])), draw(st.sampled_from([ONE, ONE, TWO]))
+        source, target = replace(source, format=kind, devices=(SourceDevice(device),)), base.target
+    if base.type == "fs":
+        kind, device = draw(st.sampled_from(["ext4", "ext4", "xfs", "auto"])), draw(st.sampled_from([ONE, ONE, TWO]))
+        source = replace(source, format=kind, devices=(SourceDevice(device),))
     return replace(base, source=source, target=target)
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[World, PoolDefinition]:
     base = draw(st.sampled_from(POOLS))
-    one = st.none() | definitions(base).map(lambda pool: replace(pool, uuid=OLD))
+    kept = Kept(draw(st.booleans()), draw(st.none() | st.just(OLD))) if base.type in ("disk", "fs") else Kept()
+    one = st.none() | definitions(base).map(lambda pool: replace(pool, uuid=OLD, kept=kept))
     known = Known(base.name, draw(one), draw(one), draw(st.sampled_from([None, None, None, "not XML"])))
     if known.spoilt:
         known = replace(known, pool=None)
@@ -290,14 +339,20 @@ def worlds(draw: st.DrawFn) -> tuple[World, PoolDefinition]:
         st.sampled_from([0o711, 0o700]),
         empty=st.booleans(),
     )
-    mounted = st.sampled_from(["nas:/srv/isos", "nas:/srv/more", "nas:/x"]).map(lambda source: Mounted(source, "nfs4"))
-    mounts = draw(st.dictionaries(st.sampled_from(PATHS), mounted))
+    exports = [Mounted(source, "nfs4") for source in ("nas:/srv/isos", "nas:/srv/more", "nas:/x")]
+    contents = draw(st.dictionaries(st.sampled_from([ONE, TWO]), CONTENTS))
+    mountable = [
+        Mounted(LUNS[name].path, one.signatures[0].kind, device=LUNS[name].kernel)
+        for name, one in contents.items()
+        if one.signatures and one.signatures[0].usage == "filesystem"
+    ]
+    mounts = draw(st.dictionaries(st.sampled_from(PATHS), st.sampled_from(exports + mountable)))
     folders = {
         **draw(st.dictionaries(st.sampled_from(PATHS), folder)),
         **{path: Folder(empty=False) for path in mounts},
     }
     users = draw(st.dictionaries(st.sampled_from(PATHS), st.just(("guest (pid 1)",))))
-    return World(known, folders, mounts, users), base
+    return World(known, folders, mounts, users, contents=contents), base
 
 
 WANTED = st.builds(
@@ -306,6 +361,7 @@ WANTED = st.builds(
     build=st.sampled_from(["if_needed", "never", "overwrite"]),
     delete_contents=st.booleans(),
     force=st.booleans(),
+    single_host=st.sampled_from([None, True]),
 )
 
 
@@ -352,6 +408,14 @@ def test_nobody_loses_what_he_uses(
             assert wanted.delete_contents
         if isinstance(step, EmptyFolder):
             assert base.type == "dir", "the files of an export are the server's"
+        if isinstance(step, BlankDevice):
+            assert how["build"] == "overwrite"
+        if isinstance(step, (EraseFilesystem, EraseTable)):
+            assert wanted.delete_contents
+        if isinstance(step, DeviceStep):
+            (name,) = [name for name, lun in LUNS.items() if lun == replace(step.disk, uses=())]
+            assert not world.contents[name].problem
+            assert not (world.contents[name].mmp or Mmp()).holder, "another host has it"
 
 
 @given(worlds(), WANTED, st.data(), st.integers(0, 4))
@@ -368,6 +432,7 @@ def test_killed_anywhere_and_run_again(
     end = midway.after(midway.plan(wanted).steps)
     straight = world.after(plan.steps)
     assert (end.folders, end.mounts, end.known.pool) == (straight.folders, straight.mounts, straight.known.pool)
+    assert end.contents == straight.contents
 
 
 SOURCES = [

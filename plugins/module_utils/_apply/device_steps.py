@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out what is planned for a device that is one pool's alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ansible_collections.virt.san.plugins.module_utils._apply import group
+from ansible_collections.virt.san.plugins.module_utils._apply.disks import inspect
+from ansible_collections.virt.san.plugins.module_utils._errors import (
+    CommandError,
+    InUseError,
+    RefusedError,
+    SanError,
+)
+from ansible_collections.virt.san.plugins.module_utils._host import ext4, mkfs, partitions
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.signatures import END
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+from ansible_collections.virt.san.plugins.module_utils._pools import steps
+
+
+def perform(host: Host, step: Step, timeout: float) -> bool:
+    """Carry out a step within `timeout` seconds; tell whether it was one of these at all.
+
+    Raises CommandError, InUseError, RefusedError, UnavailableError.
+    """
+    if isinstance(step, steps.MakeFilesystem):
+        _make(host, step, timeout)
+    elif isinstance(step, steps.EraseFilesystem):
+        _erase(host, step)
+    elif isinstance(step, steps.MakeTable):
+        _make_table(host, step, timeout)
+    elif isinstance(step, steps.EraseTable):
+        _erase_table(host, step)
+    else:
+        return False
+    return True
+
+
+def _make(host: Host, step: steps.MakeFilesystem, timeout: float) -> None:
+    _require_blank(host, step)
+    with _undone(host, step):
+        mkfs.make(host, step.disk.path, step.kind, step.uuid, step.mmp, timeout)
+
+
+def _make_table(host: Host, step: steps.MakeTable, timeout: float) -> None:
+    _require_blank(host, step)
+    with _undone(host, step):
+        partitions.make_table(host, step.disk.path, step.kind, step.identity, timeout)
+
+
+def _require_blank(host: Host, step: steps.DeviceStep) -> None:
+    """Raise RefusedError for a device that something was written to since it was looked at: not every tool minds."""
+    found = inspect(host, [step.disk])[0].contents
+    if not found.blank:
+        told = found.problem or ", ".join(map(str, found.signatures)) or f"data at byte {found.data_at}"
+        raise RefusedError(f"{step.disk.label} is not blank any more: {told}")
+
+
+@contextmanager
+def _undone(host: Host, step: steps.DeviceStep) -> Iterator[None]:
+    """Erase what was not finished: the next run could not know it. Raises what was raised."""
+    try:
+        yield
+    except CommandError as error:
+        try:
+            group.erase(host, step.disk)
+        except SanError as worse:
+            error.message += f"; and it is not blank any more: {worse.message}"
+        raise
+
+
+def _erase(host: Host, step: steps.EraseFilesystem) -> None:
+    """Erase a file system. Raises RefusedError if anything else is there, InUseError where a host has it mounted."""
+    found = inspect(host, [step.disk])[0].contents
+    astray = [str(one) for one in found.signatures if one.uuid != step.uuid]
+    if found.problem or astray:
+        told = found.problem or ", ".join(astray)
+        raise RefusedError(f"{step.disk.label} is not erased: {told}, not the file system {step.uuid} that was there")
+    if found.mmp is not None and found.mmp.holder:
+        raise InUseError(f"{step.disk.label} is not erased: mounted by {found.mmp}")
+    group.erase(host, step.disk)
+
+
+def _erase_table(host: Host, step: steps.EraseTable) -> None:
+    """Erase a table and its partitions. Raises RefusedError if anything else is there, InUseError for one in use."""
+    found = inspect(host, [step.disk], tables=True)[0].contents
+    table = found.table
+    if table is None or table.identity != step.identity:
+        told = found.problem or table or ", ".join(map(str, found.signatures)) or "nothing"
+        raise RefusedError(f"{step.disk.label} is not erased: on it is {told}, not the table {step.identity}")
+    # A file system that began where the next table has a partition again would come to life there.
+    ends = [(one.start, one.start + one.size) for one in table.partitions if not one.extended]
+    heads = [(begin, min(END, end - begin)) for begin, end in ends]
+    tails = [(max(begin, end - END), min(END, end - begin)) for begin, end in ends]
+    group.erase(host, step.disk, (*heads, *tails))
+
+
+def refuse_mounted_elsewhere(host: Host, step: steps.Mount) -> None:
+    """Raise InUseError where another host keeps a file system from being mounted, and says so on its device."""
+    if step.kind != ext4.KIND:
+        return
+    try:
+        found = ext4.read_mmp(host, step.source)
+    except SanError:
+        return  # why it could not be mounted is the better reason
+    if found is not None and found.holder:
+        raise InUseError(
+            f"{step.source} is in use by {found}. Stop the pool there first. If that host is gone, try again",
+            path=step.point,
+            holders=[found.holder],
+        )

@@ -1,0 +1,256 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at volumes that are files, and work on them. Whatever touches their folder is done within a deadline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Union
+
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_users import (
+    device_users,
+    find_users,
+    with_dependents,
+)
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, SanError
+from ansible_collections.virt.san.plugins.module_utils._host import (
+    copying,
+    image_files,
+    images,
+    qemu_img,
+    signatures,
+    wiping,
+)
+from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.images import Image
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._model.volume import (
+    DISCARD,
+    Backing,
+    NewVolume,
+    Source,
+    Volume,
+    WantedVolume,
+    rounded_up,
+)
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_files import UNIT, backing_path, volume_path
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
+    CreateVolume,
+    DeleteVolume,
+    PermitVolume,
+    ResizeVolume,
+    WipeVolume,
+)
+
+TAKEN = {"folder": "a folder", "link": "a link", "device": "a device, a pipe or a socket"}
+END_DEADLINE = 60.0
+"""Seconds for finding where the content of an image ends."""
+
+VolumeStep = Union[CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume]
+
+
+def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, others: tuple[str, ...]) -> VolumeSight:
+    """Return what is there of a volume. `others`: folders of other pools, where images may lie that read from it.
+
+    Raises CommandError where the pool's folder cannot be looked at, or does not answer.
+    """
+    folder = (sight.pool.target.path if sight.pool else None) or ""
+    image = _look_at(host, folder, lambda there: images.read_image(there, folder, wanted.name))
+    room = seen.space.get(folder)
+    sight = replace(
+        sight, unit=UNIT, free=None if room is None else room.available, backing=_backing(host, sight, wanted)
+    )
+    if image is None:
+        if wanted.clone_from is None or sight.pool is None:
+            return sight
+        return with_source(host, sight, backing_path(sight.pool, wanted.clone_from), wanted.clone_from.format)
+    if image.kind != "file":
+        return replace(sight, taken_by=TAKEN[image.kind])
+    volume = volume_of(image)
+    sight = replace(sight, volume=volume)
+    return _with_users(host, sight, wanted, image, volume, (folder, *others)) if _is_touched(wanted, volume) else sight
+
+
+def list_volumes(host: Host, pool: PoolDefinition, deadline: float) -> list[Volume]:
+    """Return all volumes in a pool's folder. Raises CommandError at the deadline (seconds), OSError."""
+    folder = pool.target.path or ""
+    found = guarded(host, folder, "looking into", lambda there: images.list_images(there, folder), deadline)
+    return [volume_of(Image(*told)) for told in found]
+
+
+def _look_at(host: Host, path: str, look_for: Callable[[Host], Image | None]) -> Image | None:
+    """Return what is found, within a deadline. Raises CommandError."""
+    try:
+        told: list[Any] | None = guarded(host, path, "looking at", look_for, DEADLINE)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise CommandError(f"{path} cannot be looked at: {why}", path=path, errno=error.errno) from error
+    return None if told is None else Image(*told)
+
+
+def volume_of(image: Image) -> Volume:
+    """Return an image as a volume."""
+    return Volume(
+        name=image.name,
+        key=image.path,
+        path=image.path,
+        format=image.format,
+        capacity=image.capacity,
+        allocation=image.allocation,
+        backing=None if image.backing is None else Backing(image.backing, image.backing_format),
+        mode=image.mode,
+        owner=image.owner,
+        group=image.group,
+        problem=image.problem,
+        length=image.length,
+    )
+
+
+def _backing(host: Host, sight: VolumeSight, wanted: WantedVolume) -> Volume | None:
+    if wanted.backing is None or sight.pool is None:
+        return None
+    path = backing_path(sight.pool, wanted.backing)
+    image = _look_at(host, path, lambda there: images.read_at(there, path))
+    return volume_of(image) if image is not None and image.format else None
+
+
+def with_source(host: Host, sight: VolumeSight, path: str, form: str | None) -> VolumeSight:
+    """Return what is seen, with the file or device at a path that is to be cloned, and who may write to it.
+
+    A device is raw unless `form` says otherwise: what looks like a header there was likely written by a guest.
+    Raises CommandError where it cannot be looked at.
+    """
+    image = _look_at(host, path, lambda there: images.read_at(there, path))
+    if image is None or not image.format:
+        return sight
+    if image.kind == "device" and form is None:
+        image = image._replace(format="raw", capacity=image.length, backing=None, problem=None)
+    users = find_users(host, image, writing=True) if image.kind == "file" else device_users(host, path)
+    return replace(sight, source=volume_of(image), source_users=users)
+
+
+def writers_of(host: Host, volume: Volume) -> tuple[str, ...]:
+    """Return who may write to a volume. Raises CommandError."""
+    return with_source(host, VolumeSight(), volume.path, volume.format).source_users
+
+
+def _is_touched(wanted: WantedVolume, volume: Volume) -> bool:
+    """Tell whether it matters who uses the volume."""
+    if wanted.state == "absent" or wanted.upload_from is not None:
+        return True
+    return isinstance(wanted.capacity, int) and rounded_up(wanted.capacity, UNIT) != volume.capacity
+
+
+def _with_users(
+    host: Host, sight: VolumeSight, wanted: WantedVolume, image: Image, volume: Volume, folders: tuple[str, ...]
+) -> VolumeSight:
+    sight = replace(sight, users=find_users(host, image))
+    shrinks = isinstance(wanted.capacity, int) and wanted.capacity < volume.capacity and wanted.allow_shrink
+    if wanted.state != "absent" and wanted.upload_from is None and not shrinks:
+        return sight
+    sight = with_dependents(host, sight, volume.path, folders[:1], folders[1:])
+    if not shrinks or wanted.state == "absent" or sight.users:
+        return sight
+    end, why = _end(host, volume)
+    return replace(sight, end=end, end_unknown=why)
+
+
+def _end(host: Host, volume: Volume) -> tuple[int | None, str]:
+    """Return how far the content of a volume reaches, or why nobody knows."""
+    try:
+        end: int | str = guarded(host, volume.path, "reading", lambda there: _find_end(there, volume), END_DEADLINE)
+    except SanError as error:
+        return None, error.message
+    except OSError as error:
+        return None, f"its content cannot be read: {os.strerror(error.errno or 0)}"
+    return (None, end) if isinstance(end, str) else (end, "")
+
+
+def _find_end(host: Host, volume: Volume) -> int | str:
+    path = volume.path
+    if volume.format == "qcow2":
+        return qemu_img.last_data(host, host.path(path), END_DEADLINE)
+    end = image_files.read_end(host, path)
+    if end is not None:
+        return end
+    found = signatures.read_signatures(host, host.path(path), END_DEADLINE)
+    if found:
+        return f"it holds {', '.join(map(str, found))}, and how far that reaches is not known"
+    return image_files.last_data(host, path)
+
+
+# Changes
+
+
+def perform(host: Host, step: VolumeStep, timeout: float) -> None:
+    """Carry out one step within `timeout` seconds. Raises SanError, OSError."""
+    if isinstance(step, CreateVolume):
+        _create(host, step, timeout)
+    elif isinstance(step, ResizeVolume):
+        guarded(host, step.volume.path, "resizing", lambda there: _resize(there, step, timeout), timeout)
+    elif isinstance(step, PermitVolume):
+        wanted, path = step.permissions, step.volume.path
+        guarded(
+            host,
+            path,
+            "changing",
+            lambda there: image_files.set_permissions(there, path, wanted.mode, wanted.owner, wanted.group),
+            timeout,
+        )
+    elif isinstance(step, WipeVolume):
+        path, discard = step.volume.path, step.how == DISCARD
+        guarded(host, path, "wiping", lambda there: wiping.wipe_file(there, path, discard), timeout)
+    else:
+        path = step.volume.path
+        guarded(host, path, "deleting", lambda there: image_files.delete(there, path), timeout)
+
+
+def _create(host: Host, step: CreateVolume, timeout: float) -> None:
+    path = volume_path(step.pool, step.volume.name)
+    guarded(host, path, "making", lambda there: _make(there, step, path, timeout), timeout)
+
+
+def _make(host: Host, step: CreateVolume, path: str, timeout: float) -> None:
+    new, made = step.volume, image_files.temporary_path(host, path)
+    image_files.discard_leftover(host, path)
+    try:
+        if new.source is not None:
+            _copy(host, new, new.source, made, timeout)
+        elif new.format == "raw":
+            image_files.make_raw(host, made, new.capacity, new.full)
+        else:
+            below = None if new.backing is None else (new.backing.path, new.backing.format or "raw")
+            qemu_img.create(host, host.path(made), new.capacity, new.full, below, timeout)
+        given = new.permissions
+        image_files.set_permissions(host, made, given.mode, given.owner, given.group)
+        image_files.publish(host, made, path)
+    finally:
+        # Also what is whole and could not get its name.
+        image_files.discard_leftover(host, path)
+
+
+def _copy(host: Host, new: NewVolume, source: Source, made: str, timeout: float) -> None:
+    if (source.format, new.format) == ("raw", "raw"):
+        image_files.make_raw(host, made, new.capacity, new.full)
+        copying.copy_file(host, source.path, made, share=not new.full)
+        return
+    place = host.path(made)
+    qemu_img.convert(host, (host.path(source.path), source.format), (place, new.format), new.full, timeout)
+    if new.format == "raw":
+        image_files.resize_raw(host, made, new.capacity, new.full)
+    elif new.capacity > rounded_up(source.capacity, UNIT):
+        qemu_img.resize(host, place, new.capacity, shrink=False, full=new.full, deadline=timeout)
+
+
+def _resize(host: Host, step: ResizeVolume, timeout: float) -> None:
+    if step.volume.format == "raw":
+        image_files.resize_raw(host, step.volume.path, step.capacity, step.full)
+    else:
+        qemu_img.resize(host, host.path(step.volume.path), step.capacity, step.shrinks, step.full, timeout)

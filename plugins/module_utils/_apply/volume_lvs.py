@@ -1,0 +1,263 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at volumes that are logical volumes of LVM, and work on them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE, find_users
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import (
+    VolumeStep,
+    with_source,
+)
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_users import with_dependents
+from ansible_collections.virt.san.plugins.module_utils._errors import SanError
+from ansible_collections.virt.san.plugins.module_utils._host import (
+    copying,
+    dm,
+    image_files,
+    lvm_volumes,
+    qemu_img,
+    signatures,
+    wiping,
+)
+from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.lvm_volumes import UNFINISHED
+from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
+from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupSight, GroupVolume
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._model.volume import (
+    DISCARD,
+    Backing,
+    NewVolume,
+    Source,
+    Volume,
+    WantedVolume,
+    rounded_up,
+)
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.group import find
+from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
+    CreateVolume,
+    DeleteVolume,
+    ResizeVolume,
+    WipeVolume,
+)
+
+PLAIN = ("linear", "thin,sparse")
+"""Layouts whose size is exactly what was asked for, in extents."""
+
+SECTOR = 512
+PATIENCE = 3.0
+"""Seconds that an opener without a name gets to let go."""
+
+
+def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, others: tuple[str, ...]) -> VolumeSight:
+    """Return what is there of a volume. `others`: folders of pools, where images may lie that read from it.
+
+    Raises AmbiguousError where several groups have the pool's name.
+    """
+    pool = sight.pool
+    group = None if pool is None else find(seen.groups or GroupSight(), group_name(pool))
+    if group is None:
+        return sight
+    lv = next((one for one in group.volumes if one.name == wanted.name), None)
+    sight = replace(
+        sight,
+        others=tuple(one.name for one in group.volumes if one is not lv and one.active),
+        free=group.free,
+        unit=group.extent,
+        thin_pools=tuple(one.name for one in group.volumes if one.is_thin_pool),
+        hindrance=_hindrance(group),
+    )
+    if lv is None:
+        return _with_source(host, sight, wanted, group)
+    if UNFINISHED in lv.tags and wanted.state != "absent":
+        return _with_leftover(host, sight, wanted, group, lv)
+    if lv.is_thin_pool:
+        return replace(sight, taken_by="a thin pool")
+    volume = volume_of(group, lv)
+    # Stripes and mirrors are rounded up once more, to whole rows of extents.
+    slack = 0 if lv.layout in PLAIN else group.extent * max(len(group.pvs), 1)
+    sight = replace(sight, volume=volume, slack=slack)
+    return _with_users(host, sight, wanted, group, lv, others) if _is_touched(wanted, sight, volume) else sight
+
+
+def _with_leftover(host: Host, sight: VolumeSight, wanted: WantedVolume, group: Group, lv: GroupVolume) -> VolumeSight:
+    """Return what is seen where a killed run has left a volume half copied: it is made once more."""
+    sight = _with_source(host, sight, wanted, group)
+    free = group.free + (0 if lv.is_thin else lv.size)
+    return replace(sight, leftover=volume_of(group, lv), users=_users(host, lv), free=free)
+
+
+def _with_source(host: Host, sight: VolumeSight, wanted: WantedVolume, group: Group) -> VolumeSight:
+    if wanted.clone_from is None:
+        return sight
+    path = wanted.clone_from.path
+    name = path[len(f"/dev/{group.name}/") :] if path.startswith(f"/dev/{group.name}/") else path
+    lv = next((one for one in group.volumes if one.name == name and not one.is_thin_pool), None)
+    if lv is not None:
+        return replace(sight, source=volume_of(group, lv), source_users=_users(host, lv))
+    return with_source(host, sight, path, wanted.clone_from.format) if path.startswith("/") else sight
+
+
+def _hindrance(group: Group) -> str:
+    if not group.missing:
+        return ""
+    lost = ", ".join(pv.label for pv in group.missing)
+    return (
+        f"{group.label} lacks {lost}: nothing in it can be changed until it is back. If it is gone for good, "
+        "`vgreduce --removemissing` takes it out, with the volumes that were on it"
+    )
+
+
+def list_volumes(pool: PoolDefinition, seen: Seen) -> list[Volume]:
+    """Return all volumes of a pool's group that can be a guest's: not the thin pools that others are in."""
+    group = find(seen.groups or GroupSight(), group_name(pool))
+    return [] if group is None else [volume_of(group, lv) for lv in group.volumes if not lv.is_thin_pool]
+
+
+def volume_of(group: Group, lv: GroupVolume) -> Volume:
+    """Return a logical volume as a volume."""
+    return Volume(
+        name=lv.name,
+        key=lv.uuid,
+        path=lv.path or f"/dev/{group.name}/{lv.name}",
+        format="raw",
+        capacity=lv.size,
+        allocation=lv.allocation,
+        backing=Backing(f"/dev/{group.name}/{lv.origin}", "raw") if _reads_from(group, lv) else None,
+        thin_pool=lv.pool or None,
+        kind=lv.layout,
+        active=lv.active,
+        problem="a run that was killed has not finished making it" if UNFINISHED in lv.tags else None,
+    )
+
+
+def _reads_from(group: Group, lv: GroupVolume) -> bool:
+    """Tell whether a volume needs what it is a snapshot of: a thin one of a thin one stands alone."""
+    thin = {one.name for one in group.volumes if one.is_thin}
+    return bool(lv.origin) and not (lv.is_thin and lv.origin in thin)
+
+
+def _is_touched(wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> bool:
+    if wanted.state == "absent" or wanted.upload_from is not None:
+        return True
+    return isinstance(wanted.capacity, int) and rounded_up(wanted.capacity, sight.unit) != volume.capacity
+
+
+def _with_users(
+    host: Host, sight: VolumeSight, wanted: WantedVolume, group: Group, lv: GroupVolume, others: tuple[str, ...]
+) -> VolumeSight:
+    sight = replace(sight, users=_users(host, lv))
+    snapshots = tuple(
+        f"snapshot {one.name}" for one in group.volumes if one.origin == lv.name and _reads_from(group, one)
+    )
+    shrinks = isinstance(wanted.capacity, int) and wanted.capacity < lv.size and wanted.allow_shrink
+    if wanted.state != "absent" and wanted.upload_from is None and not shrinks:
+        return sight
+    path = lv.path or f"/dev/{group.name}/{lv.name}"
+    sight = with_dependents(host, sight, path, (), others)
+    sight = replace(sight, dependents=(*snapshots, *sight.dependents))
+    if not shrinks or wanted.state == "absent" or sight.users:
+        return sight
+    end, why = _end(host, lv, path)
+    return replace(sight, end=end, end_unknown=why)
+
+
+def _users(host: Host, lv: GroupVolume) -> tuple[str, ...]:
+    """Return who has a volume open, by as good a name as there is."""
+    told = {f"{use.kind} {use.by}": None for use in lv.uses if use.active and use.kind not in ("open", "qemu")}
+    guests = {f"guest {use.by}": None for use in lv.uses if use.kind == "qemu"}
+    if not lv.held or not (told or guests or _stays_open(host, lv)):
+        return ()
+    if lv.kernel:
+        device = f"/dev/{lv.kernel}"
+        told.update(dict.fromkeys(find_users(host, (device,)).get(device, ())))
+    return tuple({**told, **guests}) or ("somebody that does not show (a process in the kernel, an export)",)
+
+
+def _stays_open(host: Host, lv: GroupVolume) -> bool:
+    """Tell whether a volume is open for longer than udev looks at what was written to it."""
+    number = host.read(f"/sys/class/block/{lv.kernel}/dev") if lv.kernel else None
+    if number is None:
+        return True
+
+    def is_open() -> bool:
+        return dm.open_counts(host, [number]).get(number, 0) > 0
+
+    try:
+        return wait_until(host, is_open, lambda now: not now, PATIENCE)
+    except SanError:
+        return True
+
+
+def _end(host: Host, lv: GroupVolume, path: str) -> tuple[int | None, str]:
+    """Return how far the content of a volume reaches, or why nobody knows."""
+    if not lv.active:
+        return None, "it is not active, and what it holds cannot be read: activate it first (lvchange --activate y)"
+    try:
+        end: int | None = guarded(host, path, "reading", lambda there: image_files.read_end(there, path), DEADLINE)
+    except SanError as error:
+        return None, error.message
+    except OSError as error:
+        return None, f"its content cannot be read: {os.strerror(error.errno or 0)}"
+    if end is not None:
+        return end, ""
+    found = signatures.read_contents(host, path)
+    if found.problem or found.signatures:
+        told = found.problem or f"it holds {', '.join(map(str, found.signatures))}"
+        return None, f"{told}, and how far that reaches is not known"
+    return 0, ""
+
+
+def perform(host: Host, step: VolumeStep, timeout: float) -> None:
+    """Carry out one step within `timeout` seconds. Raises SanError."""
+    group = group_name(step.pool)
+    if isinstance(step, CreateVolume):
+        _create(host, group, step.volume, timeout)
+    elif isinstance(step, ResizeVolume):
+        change = lvm_volumes.reduce if step.shrinks else lvm_volumes.extend
+        change(host, group, step.volume.name, step.capacity, timeout)
+    elif isinstance(step, WipeVolume):
+        path, discard = step.volume.path, step.how == DISCARD
+        guarded(host, path, "wiping", lambda there: wiping.wipe_device(there, path, discard), timeout)
+    elif isinstance(step, DeleteVolume):
+        lvm_volumes.remove(host, step.volume.key, timeout)
+    else:
+        raise SanError(f"{step.describe()}: the permissions of a device are udev's")
+
+
+def _create(host: Host, group: str, new: NewVolume, timeout: float) -> None:
+    source = new.source
+    if source is not None and new.instant:
+        lvm_volumes.create_snapshot(host, group, new.name, source.name, timeout)
+        if new.capacity > source.capacity:
+            lvm_volumes.extend(host, group, new.name, new.capacity, timeout)
+        return
+    finished = source is None
+    if new.thin_pool is not None:
+        lvm_volumes.create_thin(host, group, new.name, new.thin_pool, new.capacity, timeout, finished)
+    else:
+        lvm_volumes.create_linear(host, group, new.name, new.capacity, timeout, finished)
+    if source is not None:
+        path = f"/dev/{group}/{new.name}"
+        guarded(host, path, "copying into", lambda there: _copy(there, new, source, path, timeout), timeout)
+        lvm_volumes.finish(host, group, new.name, timeout)
+
+
+def _copy(host: Host, new: NewVolume, source: Source, path: str, timeout: float) -> None:
+    thin = new.thin_pool is not None
+    if not thin:
+        # What was there before is nobody's to read behind the end of the copy.
+        wiping.wipe_device(host, path, discard=False, begin=source.capacity // SECTOR * SECTOR)
+    if source.format == "raw":
+        copying.copy_to_device(host, source.path, path, sparse=thin)
+    else:
+        qemu_img.convert_to_device(host, (host.path(source.path), source.format), host.path(path), timeout)

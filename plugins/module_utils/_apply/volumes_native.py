@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection's own keeper of volumes: files by its own hands and qemu-img, logical volumes by LVM."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ansible_collections.virt.san.plugins.module_utils._apply import volume_files, volume_lvs, volume_transfer
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import writers_of
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_transfer import with_transfer
+from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, PoolType, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, running_definition
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import FOLDERS
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
+    CreateVolume,
+    DeleteVolume,
+    PermitVolume,
+    ResizeVolume,
+    WipeVolume,
+)
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_transfer import DownloadVolume, UploadToVolume
+
+
+class NativeVolumes:
+    """Works on the volumes of the pools that `pools` keeps."""
+
+    def __init__(self, host: Host, pools: PoolKeeper, timeout: float) -> None:
+        self.host = host
+        self.pools = pools
+        self.timeout = timeout
+        """Seconds for reading a file that is to be carried over."""
+
+    def look(self, pool: str, wanted: WantedVolume) -> VolumeSight:
+        known = self.pools.look(pool)
+        if known.latest is None:
+            if known.spoilt:
+                raise RefusedError(f"the definition of pool {pool} cannot be read: {known.spoilt}", pool=pool)
+            return VolumeSight()
+        kind = type_of(known)
+        seen = look(self.host, quiet_needs(kind, known), known.started is not None, with_users=False)
+        live = running_definition(known, seen, kind)
+        if live is None:
+            return VolumeSight(pool=known.latest)
+        sight = self._look_into(known, VolumeSight(pool=live, running=True, noted=seen.noted), seen, wanted)
+        if wanted.upload_from is None and wanted.download_to is None:
+            return sight
+        return with_transfer(self.host, sight, wanted, lambda volume: writers_of(self.host, volume), self.timeout)
+
+    def _look_into(self, known: Known, sight: VolumeSight, seen: Seen, wanted: WantedVolume) -> VolumeSight:
+        others = tuple(
+            other.target.path
+            for other in known.others.values()
+            if other.type in FOLDERS and other.target.path is not None
+        )
+        pool = sight.pool
+        if pool is not None and pool.type in FOLDERS:
+            return volume_files.look(self.host, sight, seen, wanted, others)
+        if pool is not None and pool.type == "logical":
+            return volume_lvs.look(self.host, sight, seen, wanted, others)
+        return sight
+
+    def perform(self, step: Step, timeout: float) -> None:
+        if isinstance(step, (CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume)):
+            room = volume_lvs if step.pool.type == "logical" else volume_files
+            room.perform(self.host, step, timeout)
+        elif isinstance(step, (UploadToVolume, DownloadVolume)):
+            volume_transfer.perform(self.host, step, timeout)
+        elif not self.pools.perform(step):
+            raise SanError(f"{step.describe()}: nobody knows how")
+
+
+def list_volumes(host: Host, pool: PoolDefinition, seen: Seen, deadline: float) -> list[Volume] | None:
+    """Return the volumes of a pool that runs; None for types whose volumes are nobody's to list yet.
+
+    `deadline` is seconds. Raises CommandError where its folder does not answer, OSError.
+    """
+    if pool.type in FOLDERS:
+        return volume_files.list_volumes(host, pool, deadline)
+    return volume_lvs.list_volumes(pool, seen) if pool.type == "logical" else None
+
+
+def type_of(known: Known) -> PoolType:
+    """Return a pool's type. Raises RefusedError where somebody has written what cannot be worked with."""
+    try:
+        kinds = [(pool_type(pool.type), pool) for pool in (known.pool, known.started) if pool is not None]
+        for kind, pool in kinds:
+            kind.check(pool)
+    except ValueError as wrong:
+        raise RefusedError(
+            f"pool {known.name} is defined in a way that does not work: {wrong}. Correct its definition",
+            pool=known.name,
+        ) from wrong
+    return kinds[0][0]
+
+
+def quiet_needs(kind: PoolType, known: Known) -> Needs:
+    """Return what has to be known to tell whether a pool runs: not who uses it, nor what is on a group's devices."""
+    needs = Needs()
+    for pool in (known.pool, known.started):
+        needs = needs if pool is None else needs + kind.needs(pool)
+    return replace(needs, devices=needs.devices if needs.group is None else (), users=())

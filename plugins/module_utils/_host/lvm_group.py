@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every volume group on the devices of this host, also those of other hosts, read past LVM's caches and filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
+from ansible_collections.virt.san.plugins.module_utils._host import lvm_conf
+from ansible_collections.virt.san.plugins.module_utils._host.bare import exact_name, read_bare
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host, parse_properties
+from ansible_collections.virt.san.plugins.module_utils._host.lvm import parse_report
+from ansible_collections.virt.san.plugins.module_utils._host.lvm_seen import all_devices, refuse_dead
+from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Use
+from ansible_collections.virt.san.plugins.module_utils._model.group import (
+    Group,
+    GroupPv,
+    GroupSight,
+    GroupVolume,
+    system_id,
+)
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
+from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import DEVICES_FILE, FILTER
+
+_COLUMNS = {
+    "pvs": "pv_uuid,pv_name,pv_size,dev_size,pv_used,pe_start,pv_missing,pv_duplicate,vg_uuid",
+    "vgs": "vg_uuid,vg_name,vg_size,vg_free,vg_extent_size,vg_systemid,vg_lock_type,vg_tags,vg_exported",
+    "lvs": "lv_uuid,lv_name,vg_uuid,lv_path,lv_size,lv_active,lv_device_open,lv_layout,pool_lv,origin,"
+    "data_percent,lv_tags,lv_kernel_major,lv_kernel_minor",
+}
+_ROWS = {"pvs": "pv", "vgs": "vg", "lvs": "lv"}
+_REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix", "--foreign", "--shared")
+PARTIAL = (0, 5)
+"""Exit codes: 5 where something is wrong with some group; the report is there nevertheless."""
+
+
+class _Machine(NamedTuple):
+    host: Host
+    wwids: Mapping[str, Wwid | None]
+    uses: Mapping[str, tuple[Use, ...]]
+
+
+def read_groups(host: Host, units: Iterable[LogicalUnit], uses: bool = True) -> GroupSight:
+    """Return all groups, with the identity of those of `units` that they are on; without `uses`, not who uses volumes.
+
+    Raises UnavailableError where LVM is not installed or would hang on a map without paths, CommandError.
+    """
+    luns = tuple(units)
+    refuse_dead(luns)
+    setting = lvm_conf.parse_block(lvm_conf.read_conf(host) or "")
+    by_filter = setting is not None and setting.method == FILTER
+    rows = {tool: _ask(host, tool, all_devices(by_filter)) for tool in _COLUMNS}
+    active = [name for name in (_kernel(host, row) for row in rows["lvs"]) if name] if uses else []
+    machine = _Machine(
+        host,
+        {name: unit.wwid for unit in luns for name in unit.kernel_names},
+        {name: device.uses for name, device in read_bare(host, active).items()} if active else {},
+    )
+    groups, orphans = compose(machine, rows)
+    used = [exact_name(host, row["pv_name"]) or "" for row in _ask(host, "pvs", None)]
+    listing = FILTER if by_filter else DEVICES_FILE if lvm_conf.read_devices_file(host) is not None else ""
+    return GroupSight(
+        system_id=read_system_id(host),
+        groups=groups,
+        orphans=orphans,
+        used=frozenset(used) - {""},
+        listing=listing,
+        proposed_id=system_id(host.read("/proc/sys/kernel/hostname") or "", host.read("/etc/machine-id") or ""),
+    )
+
+
+def read_system_id(host: Host) -> str:
+    """Return this host's system ID; empty where it has none."""
+    told = parse_properties(host.run(["lvm", "systemid"], lvm_conf.DEADLINE).stdout, ":")
+    found = {name.strip(): value.strip() for name, value in told.items()}
+    if "system ID" not in found:
+        raise CommandError("lvm systemid does not tell this host's system ID", command="lvm systemid")
+    return found["system ID"]
+
+
+def _ask(host: Host, tool: str, config: str | None) -> list[dict[str, Any]]:
+    argv = ["lvm", tool, *_REPORT, "-o", _COLUMNS[tool], *(["--config", config] if config else [])]
+    return parse_report(host.run(argv, lvm_conf.DEADLINE, accept=PARTIAL).stdout, _ROWS[tool])
+
+
+def compose(
+    machine: _Machine, rows: Mapping[str, list[dict[str, Any]]]
+) -> tuple[tuple[Group, ...], tuple[GroupPv, ...]]:
+    """Return groups with what they are on and what is in them, and the PVs in no group."""
+    members: dict[str, list[GroupPv]] = {}
+    for row in rows["pvs"]:
+        members.setdefault(row.get("vg_uuid") or "", []).append(_pv(machine, row))
+    volumes: dict[str, list[GroupVolume]] = {}
+    for row in rows["lvs"]:
+        volumes.setdefault(row.get("vg_uuid") or "", []).append(_volume(machine, row))
+    groups = tuple(
+        Group(
+            uuid=row["vg_uuid"],
+            name=row["vg_name"],
+            size=_bytes(row["vg_size"]),
+            free=_bytes(row["vg_free"]),
+            extent=_bytes(row["vg_extent_size"]),
+            system_id=row.get("vg_systemid") or "",
+            lock_type=row.get("vg_lock_type") or "",
+            tags=tuple(tag for tag in (row.get("vg_tags") or "").split(",") if tag),
+            exported=bool(row.get("vg_exported")),
+            pvs=tuple(members.get(row["vg_uuid"], ())),
+            volumes=tuple(volumes.get(row["vg_uuid"], ())),
+        )
+        for row in rows["vgs"]
+    )
+    return groups, tuple(members.get("", ()))
+
+
+def _pv(machine: _Machine, row: Mapping[str, Any]) -> GroupPv:
+    missing = bool(row.get("pv_missing"))
+    kernel = "" if missing else exact_name(machine.host, row["pv_name"]) or ""
+    return GroupPv(
+        uuid=row["pv_uuid"],
+        path=row["pv_name"] if kernel else "",
+        kernel=kernel,
+        size=_bytes(row["pv_size"]),
+        device_size=_bytes(row["dev_size"]),
+        used=_bytes(row["pv_used"]),
+        start=_bytes(row["pe_start"]),
+        wwid=machine.wwids.get(kernel),
+        duplicate=bool(row.get("pv_duplicate")),
+    )
+
+
+def _volume(machine: _Machine, row: Mapping[str, Any]) -> GroupVolume:
+    return GroupVolume(
+        uuid=row["lv_uuid"],
+        name=row["lv_name"],
+        path=row.get("lv_path") or "",
+        size=_bytes(row["lv_size"]),
+        active=str(row.get("lv_active") or "").startswith("active"),
+        opened=str(row.get("lv_device_open") or "") not in ("", "0", "unknown"),
+        uses=machine.uses.get(_kernel(machine.host, row), ()),
+        layout=row.get("lv_layout") or "",
+        pool=row.get("pool_lv") or "",
+        origin=row.get("origin") or "",
+        tags=tuple(tag for tag in (row.get("lv_tags") or "").split(",") if tag),
+        percent=_percent(row.get("data_percent")),
+        kernel=_kernel(machine.host, row),
+    )
+
+
+def _kernel(host: Host, row: Mapping[str, Any]) -> str:
+    """Return the kernel name of an active volume; empty for one that is not."""
+    major, minor = str(row.get("lv_kernel_major") or "-1"), str(row.get("lv_kernel_minor") or "-1")
+    if not (major.isdigit() and minor.isdigit()):
+        return ""
+    return (host.link(f"/sys/dev/block/{major}:{minor}") or "").rpartition("/")[2]
+
+
+def _percent(text: Any) -> float | None:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _bytes(text: Any) -> int:
+    return int(text) if str(text or "").isdigit() else 0

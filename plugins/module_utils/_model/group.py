@@ -1,0 +1,225 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A volume group of LVM as a pool of volumes: on which LUNs it is, who may use it, and what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.virt.san.plugins.module_utils._model.block import Use
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
+
+TAG = "virt.san"
+"""Tag of the groups that this collection has made, or was given: of others it takes nothing away."""
+
+MAX_NAME = 127
+_NAME = re.compile(r"^[A-Za-z0-9+_.][A-Za-z0-9+_.-]*$")
+_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_UUID_GROUPS = (6, 4, 4, 4, 4, 4, 6)
+
+
+def parse_group_name(text: str) -> str:
+    """Return a name that LVM takes for a volume group, or raise ValueError."""
+    if not _NAME.match(text) or text in (".", "..") or len(text) > MAX_NAME:
+        raise ValueError(
+            f"{text!r} is no name for a volume group: letters, digits and + _ . -, not a - in front, at most "
+            f"{MAX_NAME} characters"
+        )
+    return text
+
+
+def pv_uuid(group: str, identity: str) -> str:
+    """Return the UUID that the PV of a group on a LUN gets.
+
+    It follows from the two, so that what an interrupted run has left is known again, on whatever host.
+    """
+    number = int.from_bytes(hashlib.sha256(f"virt.san pv\0{group}\0{identity}".encode()).digest(), "big")
+    digits = []
+    for _digit in range(sum(_UUID_GROUPS)):
+        number, rest = divmod(number, len(_ALPHABET))
+        digits.append(_ALPHABET[rest])
+    text, parts = "".join(digits), []
+    for length in _UUID_GROUPS:
+        parts.append(text[:length])
+        text = text[length:]
+    return "-".join(parts)
+
+
+def system_id(host_name: str, machine_id: str) -> str:
+    """Return the system ID for a host that has none: its name for people, and what no other host has."""
+    name = re.sub(r"[^A-Za-z0-9_+.-]", "", host_name)[:64] or "host"
+    return f"virt-san-{name}-{hashlib.sha256(machine_id.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class GroupPv:
+    """A device that a group is on."""
+
+    uuid: str
+    path: str
+    """As LVM names it; empty for one that is missing."""
+    kernel: str
+    """Kernel name; empty for one that is missing."""
+    size: int
+    """Bytes that the group has of it."""
+    device_size: int
+    """Bytes of the device now."""
+    used: int = 0
+    """Bytes in use by volumes."""
+    start: int = 0
+    """Bytes in front of the first extent."""
+    wwid: Wwid | None = None
+    duplicate: bool = False
+    """Another device carries the same PV."""
+
+    @property
+    def missing(self) -> bool:
+        return not self.kernel
+
+    @property
+    def label(self) -> str:
+        return f"{self.path or 'a missing device'} ({self.wwid or f'PV {self.uuid}'})"
+
+    def grown(self, extent: int) -> int:
+        """Return the bytes that the group would have of it after its device has grown; `size` if it has not."""
+        if self.missing or not extent or not self.device_size:
+            return self.size
+        return max((self.device_size - self.start) // extent * extent, self.size)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "uuid": self.uuid,
+            "path": self.path or None,
+            "wwid": self.wwid,
+            "size": self.size,
+            "used": self.used,
+            "missing": self.missing,
+        }
+
+
+@dataclass(frozen=True)
+class GroupVolume:
+    """A logical volume that people see."""
+
+    uuid: str
+    name: str
+    path: str
+    size: int
+    """Bytes."""
+    active: bool = False
+    opened: bool = False
+    """Something has it open."""
+    uses: tuple[Use, ...] = ()
+    """Who, as far as it is known."""
+    layout: str = ""
+    """LVM's word: linear, thin,sparse, thin,pool, ..."""
+    pool: str = ""
+    """Of a thin volume: its pool."""
+    origin: str = ""
+    """Of a snapshot: what of."""
+    percent: float | None = None
+    """Of a thin volume, a thin pool and a snapshot: how much of it is allocated."""
+    kernel: str = ""
+    """Kernel name; empty for one that is not active."""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def is_thin(self) -> bool:
+        return bool(self.pool)
+
+    @property
+    def is_thin_pool(self) -> bool:
+        return "thin" in self.layout and "pool" in self.layout.split(",")
+
+    @property
+    def allocation(self) -> int:
+        """Return the bytes that it takes."""
+        return self.size if self.percent is None else int(self.size * self.percent / 100)
+
+    @property
+    def held(self) -> bool:
+        return self.opened or any(use.active for use in self.uses)
+
+    def holders(self) -> str:
+        told = ", ".join(f"{use.kind} {use.by}" for use in self.uses if use.active)
+        return f"{self.name} ({told or 'open, by whom is not known'})"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"uuid": self.uuid, "name": self.name, "path": self.path, "size": self.size, "active": self.active}
+
+
+@dataclass(frozen=True)
+class Group:
+    """A volume group."""
+
+    uuid: str
+    name: str
+    size: int
+    free: int
+    extent: int
+    """Bytes of one extent."""
+    system_id: str = ""
+    """The host it belongs to; empty: whoever sees it."""
+    lock_type: str = ""
+    """Set where lvmlockd shares it between hosts."""
+    tags: tuple[str, ...] = ()
+    exported: bool = False
+    pvs: tuple[GroupPv, ...] = ()
+    volumes: tuple[GroupVolume, ...] = ()
+
+    @property
+    def made_here(self) -> bool:
+        """Tell whether this collection, on whatever host, may take away from it."""
+        return TAG in self.tags
+
+    @property
+    def missing(self) -> tuple[GroupPv, ...]:
+        return tuple(pv for pv in self.pvs if pv.missing)
+
+    @property
+    def label(self) -> str:
+        return f"volume group {self.name} ({self.uuid})"
+
+    def belongs_to(self, system: str) -> bool:
+        """Tell whether the host with this system ID may use it."""
+        return bool(self.lock_type) or self.system_id in ("", system)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "uuid": self.uuid,
+            "name": self.name,
+            "size": self.size,
+            "free": self.free,
+            "system_id": self.system_id or None,
+            "tags": list(self.tags),
+            "pvs": [pv.to_dict() for pv in self.pvs],
+            "volumes": [volume.to_dict() for volume in self.volumes],
+        }
+
+
+@dataclass(frozen=True)
+class GroupSight:
+    """All volume groups that a host sees, its own and others', however its LVM is configured."""
+
+    system_id: str = ""
+    """This host's own; empty: it has none."""
+    groups: tuple[Group, ...] = ()
+    orphans: tuple[GroupPv, ...] = ()
+    """PVs in no group."""
+    used: frozenset[str] = frozenset()
+    """Kernel names of the devices that LVM uses as it is configured."""
+    listing: str = ""
+    """How LVM is told which devices to use: devices_file, filter, or empty: all."""
+    proposed_id: str = ""
+    """The system ID that this host would get."""
+
+    def named(self, name: str) -> tuple[Group, ...]:
+        return tuple(group for group in self.groups if group.name == name)
+
+    def group_on(self, kernel: str) -> Group | None:
+        """Return the group that a device belongs to."""
+        return next((group for group in self.groups for pv in group.pvs if kernel and pv.kernel == kernel), None)

@@ -1,0 +1,295 @@
+# Copyright: (c) 2026, virt.san contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Volume groups: made, grown, shrunk, left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.virt.san.plugins.module_utils._errors import (
+    AmbiguousError,
+    IdentityError,
+    InUseError,
+    NotFoundError,
+    RefusedError,
+)
+from ansible_collections.virt.san.plugins.module_utils._model.block import Use
+from ansible_collections.virt.san.plugins.module_utils._model.group import parse_group_name, pv_uuid, system_id
+from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
+from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice
+from ansible_collections.virt.san.plugins.module_utils._pools.group import (
+    Wanted,
+    plan_activate,
+    plan_deactivate,
+    plan_group,
+    plan_remove,
+)
+from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import (
+    ActivateGroup,
+    CreateGroup,
+    DeactivateGroup,
+    ExtendGroup,
+    LabelDevice,
+    MoveAway,
+    ReduceGroup,
+    RemoveGroup,
+    ResizePv,
+    SetSystemId,
+    UnlabelDevice,
+)
+from ansible_collections.virt.san.tests.unit.support.groups import (
+    ELSEWHERE,
+    EXT4,
+    EXTENT,
+    HERE,
+    NAME,
+    SIZE,
+    USABLE,
+    group,
+    label_of,
+    lvm,
+    pv,
+    seen,
+    sight,
+    volume,
+)
+from ansible_collections.virt.san.tests.unit.support.multipathing import wwid
+
+
+def kinds(steps) -> list[type]:
+    return [type(step) for step in steps]
+
+
+def test_made_on_blank_luns() -> None:
+    wanted = Wanted(NAME, (seen(1), seen(2)))
+    plan = plan_group(sight(), wanted)
+    assert kinds(plan.steps) == [LabelDevice, LabelDevice, CreateGroup]
+    assert (plan.before, plan.after["system_id"]) == ({}, HERE)
+    after = lvm(sight(), plan.steps)
+    assert plan_group(after, wanted).steps == ()
+    assert after.groups[0].pvs[0].uuid == pv_uuid(NAME, wwid(1))
+
+
+def test_a_host_without_a_system_id_gets_one_first() -> None:
+    plan = plan_group(sight(system_id=""), Wanted(NAME, (seen(1),)))
+    assert kinds(plan.steps) == [SetSystemId, LabelDevice, CreateGroup]
+    assert plan.steps[-1].system_id == HERE
+
+
+def test_what_is_on_a_lun_is_lost_only_where_the_task_says_so() -> None:
+    with pytest.raises(RefusedError, match="ext4"):
+        plan_group(sight(), Wanted(NAME, (seen(1), seen(2, EXT4))))
+    plan = plan_group(sight(), Wanted(NAME, (seen(1), seen(2, EXT4)), overwrite=True))
+    assert kinds(plan.steps) == [BlankDevice, LabelDevice, LabelDevice, CreateGroup]
+
+
+@pytest.mark.parametrize("done", range(4))
+def test_an_interrupted_run_goes_on(done) -> None:
+    wanted = Wanted(NAME, (seen(1), seen(2)))
+    steps = plan_group(sight(), wanted).steps
+    after = lvm(sight(), steps[:done])
+    labelled = [seen(n, label_of(n)) if n <= done else seen(n) for n in (1, 2)]
+    rest = plan_group(after, replace(wanted, devices=tuple(labelled)))
+    assert len(lvm(after, rest.steps).groups) == 1
+
+
+def test_a_label_of_somebody_else_is_no_remains_of_ours() -> None:
+    strange = pv(1, uuid="other")
+    with pytest.raises(RefusedError, match="LVM2_member"):
+        plan_group(sight(orphans=(strange,)), Wanted(NAME, (seen(1, label_of(1, "other")),)))
+
+
+def test_a_pv_of_another_group_is_never_taken() -> None:
+    other = group(pv(1), name="data", system_id=ELSEWHERE)
+    with pytest.raises(RefusedError, match=f"PV of volume group data .* of host {ELSEWHERE}") as refused:
+        plan_group(sight(other), Wanted(NAME, (seen(1, label_of(1)),), overwrite=True))
+    assert refused.value.details["system_id"] == ELSEWHERE
+
+
+def test_no_devices_named_and_no_group() -> None:
+    with pytest.raises(NotFoundError, match="seen are data"):
+        plan_group(sight(group(name="data")), Wanted(NAME))
+
+
+def test_the_second_host_recognises_it() -> None:
+    built = group(pv(1), system_id=ELSEWHERE)
+    plan = plan_group(sight(built), Wanted(NAME, (seen(1, label_of(1)),)))
+    assert (plan.steps, plan.before == plan.after, plan.warnings) == ((), True, ())
+    with pytest.raises(RefusedError, match=f"belongs to host {ELSEWHERE}.*active here"):
+        plan_activate(sight(built), NAME)
+    with pytest.raises(RefusedError, match=f"belongs to host {ELSEWHERE}.*adding /dev/mapper/lun2"):
+        plan_group(sight(built), Wanted(NAME, (seen(1), seen(2))))
+    grown = group(pv(1, device_size=2 * SIZE), system_id=ELSEWHERE)
+    assert plan_group(sight(grown), Wanted(NAME, (seen(1),))).steps == ()
+
+
+def test_lvmlockd_shares_a_group() -> None:
+    shared = group(pv(1), system_id=ELSEWHERE, lock_type="sanlock", volumes=(volume("a", active=False),))
+    assert kinds(plan_activate(sight(shared), NAME)) == [ActivateGroup]
+    with pytest.raises(RefusedError, match="lvmlockd"):
+        plan_remove(sight(shared), NAME)
+
+
+def test_a_group_of_foreign_origin_keeps_what_it_has() -> None:
+    foreign = group(pv(1, device_size=2 * SIZE), tags=(), volumes=(volume("a", active=False),))
+    assert plan_group(sight(foreign), Wanted(NAME, (seen(1),))).steps == ()
+    assert kinds(plan_activate(sight(foreign), NAME)) == [ActivateGroup]
+    for refused in (
+        lambda: plan_group(sight(foreign), Wanted(NAME, (seen(1), seen(2)))),
+        lambda: plan_remove(sight(foreign), NAME),
+    ):
+        with pytest.raises(RefusedError, match=r"not made by this collection.*vgchange --addtag virt\.san guests"):
+            refused()
+
+
+def test_extended() -> None:
+    wanted = Wanted(NAME, (seen(1), seen(2)))
+    plan = plan_group(sight(group(pv(1))), wanted)
+    assert kinds(plan.steps) == [LabelDevice, ExtendGroup]
+    assert plan.before != plan.after
+    after = lvm(sight(group(pv(1))), plan.steps)
+    assert plan_group(after, wanted).steps == ()
+
+
+def test_a_device_that_grew() -> None:
+    now = sight(group(pv(1, device_size=2 * SIZE)))
+    plan = plan_group(now, Wanted(NAME, (seen(1, size=2 * SIZE),)))
+    assert kinds(plan.steps) == [ResizePv]
+    assert plan.steps[0].size == 2 * SIZE - EXTENT
+    assert plan_group(lvm(now, plan.steps), Wanted(NAME)).steps == ()
+
+
+def test_a_device_that_is_not_named_stays() -> None:
+    now = sight(group(pv(1), pv(2)))
+    plan = plan_group(now, Wanted(NAME, (seen(1),)))
+    assert plan.steps == ()
+    assert "also on /dev/mapper/lun2" in plan.warnings[0]
+    assert plan_group(now, Wanted(NAME)).warnings == ()
+
+
+def test_reduced_only_where_the_task_says_so() -> None:
+    now = sight(group(pv(1), pv(2, used=EXTENT)))
+    wanted = Wanted(NAME, (seen(1),), remove_devices=True)
+    plan = plan_group(now, wanted)
+    assert kinds(plan.steps) == [MoveAway, ReduceGroup, UnlabelDevice]
+    after = lvm(now, plan.steps)
+    assert [one.kernel for one in after.groups[0].pvs] == ["dm-1"]
+    assert (after.orphans, plan_group(after, wanted).steps) == ((), ())
+
+
+def test_an_interrupted_reduction_goes_on() -> None:
+    wanted = Wanted(NAME, (seen(1),), remove_devices=True)
+    now = sight(group(pv(1), pv(2, used=EXTENT)))
+    steps = plan_group(now, wanted).steps
+    for done in range(len(steps)):
+        half = lvm(now, steps[:done])
+        after = lvm(half, plan_group(half, wanted).steps)
+        assert (len(after.groups[0].pvs), after.orphans) == (1, ())
+
+
+def test_replaced_in_one_task() -> None:
+    now = sight(group(pv(1, used=USABLE)))
+    plan = plan_group(now, Wanted(NAME, (seen(2),), remove_devices=True))
+    assert kinds(plan.steps) == [LabelDevice, ExtendGroup, MoveAway, ReduceGroup, UnlabelDevice]
+    assert [one.kernel for one in lvm(now, plan.steps).groups[0].pvs] == ["dm-2"]
+
+
+def test_no_room_for_what_is_moved() -> None:
+    now = sight(group(pv(1, used=USABLE - EXTENT), pv(2, used=2 * EXTENT)))
+    with pytest.raises(RefusedError, match=f"has room for {EXTENT}"):
+        plan_group(now, Wanted(NAME, (seen(1),), remove_devices=True))
+
+
+def test_a_missing_pv_is_told_and_nothing_is_changed() -> None:
+    now = sight(group(pv(1), pv(2, kernel="", path=""), volumes=(volume("a", active=False),)))
+    assert "lacks a missing device" in plan_group(now, Wanted(NAME, (seen(1),))).warnings[0]
+    for refused in (
+        lambda: plan_group(now, Wanted(NAME, (seen(1), seen(3)))),
+        lambda: plan_activate(now, NAME),
+        lambda: plan_remove(now, NAME),
+    ):
+        with pytest.raises(RefusedError, match="lacks a missing device"):
+            refused()
+
+
+def test_two_groups_of_one_name_and_copies() -> None:
+    with pytest.raises(AmbiguousError, match="2 volume groups are called guests"):
+        plan_group(sight(group(pv(1)), group(pv(2))), Wanted(NAME))
+    with pytest.raises(IdentityError, match="Unmap the copy"):
+        plan_group(sight(group(pv(1), pv(2, duplicate=True))), Wanted(NAME))
+    with pytest.raises(RefusedError, match="exported"):
+        plan_activate(sight(group(pv(1), exported=True)), NAME)
+
+
+def test_used() -> None:
+    now = sight(group(pv(1), volumes=(volume("a"), volume("b", active=False))))
+    assert kinds(plan_activate(now, NAME)) == [ActivateGroup]
+    assert plan_activate(lvm(now, plan_activate(now, NAME)), NAME) == ()
+    assert kinds(plan_deactivate(now, NAME)) == [DeactivateGroup]
+    assert plan_deactivate(lvm(now, plan_deactivate(now, NAME)), NAME) == ()
+    assert plan_deactivate(sight(), NAME) == ()
+    with pytest.raises(NotFoundError, match="no volume group"):
+        plan_activate(sight(), NAME)
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        (volume("a", uses=(Use("mount", "guests-a", "/srv"),)), r"a \(mount /srv\)"),
+        (volume("a", opened=True), r"a \(open, by whom is not known\)"),
+    ],
+)
+def test_what_is_open_is_neither_deactivated_nor_removed(held, told) -> None:
+    now = sight(group(pv(1), volumes=(held, volume("b"))))
+    for refused in (lambda: plan_deactivate(now, NAME), lambda: plan_remove(now, NAME)):
+        with pytest.raises(InUseError, match=told):
+            refused()
+
+
+def test_removed() -> None:
+    now = sight(group(pv(1), pv(2), volumes=(volume("a"),)))
+    steps = plan_remove(now, NAME)
+    assert kinds(steps) == [DeactivateGroup, RemoveGroup, UnlabelDevice, UnlabelDevice]
+    assert "with the volumes a" in steps[1].describe()
+    for done in range(len(steps) + 1):
+        half = lvm(now, steps[:done])
+        after = lvm(half, plan_remove(half, NAME))
+        assert (after.groups, after.orphans) == ((), ())
+
+
+def test_names() -> None:
+    assert parse_group_name("vg_1.a+b-c") == "vg_1.a+b-c"
+    for wrong in ("", "-a", "a/b", ".", "..", "a b", "x" * 128):
+        with pytest.raises(ValueError, match="volume group"):
+            parse_group_name(wrong)
+    assert system_id("kvm 1", "x").startswith("virt-san-kvm1-")
+    assert system_id("", "x") != system_id("", "y")
+    assert [len(part) for part in pv_uuid("a", "b").split("-")] == [6, 4, 4, 4, 4, 4, 6]
+    assert pv_uuid("a", Wwid("1")) != pv_uuid("a", Wwid("2"))
+
+
+numbers = st.lists(st.integers(1, 5), unique=True, max_size=4)
+
+
+@given(numbers, numbers, st.booleans(), st.data())
+def test_planning_again_finds_nothing_and_no_device_is_lost_unasked(members, named, remove, data):
+    used = {number: data.draw(st.integers(0, 3)) * EXTENT for number in members}
+    now = sight(*([group(*(pv(number, used[number]) for number in members))] if members else []))
+    wanted = Wanted(NAME, tuple(seen(number) for number in named), remove)
+    try:
+        plan = plan_group(now, wanted)
+    except (RefusedError, NotFoundError):
+        return
+    after = lvm(now, plan.steps)
+    assert plan_group(after, wanted).steps == ()
+    assert (plan.before != plan.after) == bool(plan.steps)
+    kernels = {one.kernel for one in after.groups[0].pvs}
+    assert kernels >= {f"dm-{number}" for number in named}
+    if not remove:
+        assert kernels >= {f"dm-{number}" for number in members}
+    assert sum(one.used for one in after.groups[0].pvs) == sum(used.values())
