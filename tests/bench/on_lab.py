@@ -22,7 +22,7 @@ def lab(*words: str) -> None:
     """Run a command of the lab."""
     done = subprocess.run([LAB, *words], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"lab {' '.join(words)}: {done.stderr}{done.stdout}")
+        raise RuntimeError(f"lab {' '.join(words)}: {done.stderr}{done.stdout}")
 
 
 def ssh(machine: str, command: str, stdin: bytes = b"", seconds: float = 1200) -> str:
@@ -31,7 +31,7 @@ def ssh(machine: str, command: str, stdin: bytes = b"", seconds: float = 1200) -
         [LAB, "ssh", machine, command], input=stdin, capture_output=True, timeout=seconds, check=False
     )
     if done.returncode:
-        raise SystemExit(f"{machine}: {command}: {done.stderr.decode()}{done.stdout.decode()}")
+        raise RuntimeError(f"{machine}: {command}: {done.stderr.decode()}{done.stdout.decode()}")
     return done.stdout.decode()
 
 
