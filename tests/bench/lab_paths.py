@@ -9,62 +9,23 @@ the module take turns; the best time of each counts. The module's time counts fr
 
 from __future__ import annotations
 
-import io
-import json
-import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import table  # noqa: E402
+import on_lab
+import table
 
-LAB = ROOT / "tests/lab/lab"
 MACHINE = "kvm1"
 PATHS = 256
 PER_LUN = 4
-FOLDER = "/run/virt-san-bench"
-
-
-def ssh(command: str, stdin: bytes = b"", seconds: float = 1200) -> str:
-    """Run a command on the machine and return what it printed."""
-    done = subprocess.run(
-        [LAB, "ssh", MACHINE, command], input=stdin, capture_output=True, timeout=seconds, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"{MACHINE}: {command}: {done.stderr.decode()}{done.stdout.decode()}")
-    return done.stdout.decode()
-
-
-def bundle() -> bytes:
-    """Return what the module needs to run without Ansible's wrapper, as a tar archive."""
-    import ansible
-
-    core = Path(ansible.__file__).parent
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name in ("__init__.py", "_vendor", "release.py", "module_utils"):
-            archive.add(core / name, f"ansible/{name}", filter=_no_caches)
-        archive.add(ROOT / "plugins", "ansible_collections/virt/san/plugins", filter=_no_caches)
-        archive.add(Path(__file__).with_name("on_machine.py"), "on_machine.py")
-    return packed.getvalue()
-
-
-def _no_caches(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if "__pycache__" in entry.name else entry
 
 
 def measure() -> list[table.Row]:
     """Make the paths, measure on the machine, take the paths away. The lab's own LUNs would be measured along."""
-    subprocess.run([LAB, "clean"], check=True, stdout=subprocess.DEVNULL)
-    ssh(f"rm -rf {FOLDER} && mkdir {FOLDER} && tar -C {FOLDER} -xf -", bundle())
-    try:
-        told = json.loads(ssh(f"python3 {FOLDER}/on_machine.py {PATHS} {PER_LUN}").splitlines()[-1])
-    finally:
-        ssh(f"python3 {FOLDER}/on_machine.py --clean; rm -rf {FOLDER}")
-    return rows(told)
+    on_lab.lab("clean")
+    return rows(on_lab.run(MACHINE, "on_machine.py", PATHS, PER_LUN))
 
 
 def rows(told: dict[str, float]) -> list[table.Row]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 ROUNDS = 5
@@ -101,29 +102,35 @@ def module(name: str) -> dict[str, float]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def run_module(name: str) -> None:
-    """What runs in that process: from main() on, with the answer written."""
-    began = time.monotonic()
+def answer_of(main: Callable[[], None], options: dict[str, Any]) -> tuple[dict[str, Any], float, float]:
+    """Run a module's main() in this process; return its answer, and the times when it began and had written it."""
     from ansible.module_utils.testing import patch_module_args
 
-    if name == "empty":
-        main = empty
-    else:
-        from ansible_collections.virt.san.plugins.modules.lun_facts import main
     screen = os.dup(1)
-    with tempfile.TemporaryFile() as out, patch_module_args({}):
+    with tempfile.TemporaryFile() as out, patch_module_args(options):
         os.dup2(out.fileno(), 1)
-        start = time.monotonic()
+        began = time.monotonic()
         try:
             main()
         except SystemExit:
             sys.stdout.flush()
-        seconds = time.monotonic() - start
+        ended = time.monotonic()
+        os.dup2(screen, 1)
         out.seek(0)
-        luns = json.loads(out.read()).get("ansible_facts", {}).get("san", {}).get("luns", [])
-    os.dup2(screen, 1)
+        return json.loads(out.read()), began, ended
+
+
+def run_module(name: str) -> None:
+    """What runs in that process: from main() on, with the answer written."""
+    loading = time.monotonic()
+    if name == "empty":
+        main = empty
+    else:
+        from ansible_collections.virt.san.plugins.modules.lun_facts import main
+    answer, began, ended = answer_of(main, {})
+    luns = answer.get("ansible_facts", {}).get("san", {}).get("luns", [])
     paths = sum(len(lun["paths"]) for lun in luns)
-    print(json.dumps({"seconds": seconds, "start": start - began, "luns": len(luns), "paths": paths}))
+    print(json.dumps({"seconds": ended - began, "start": began - loading, "luns": len(luns), "paths": paths}))
 
 
 def empty() -> None:
