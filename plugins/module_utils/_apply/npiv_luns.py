@@ -60,7 +60,7 @@ def _scan(host: Host, name: str, expect: Expect, timeout: float, check_mode: boo
 
 
 def _sees_target(host: Host, name: str) -> bool:
-    return any(port.target.scannable for port in fc.read_remote_ports(host, name))
+    return any(port.target.scannable for port in fc.read_remote_ports(host, of=name))
 
 
 def luns_behind(host: Host, name: str) -> list[dict[str, Any]]:

@@ -128,7 +128,8 @@ class _Run:
             self._skip_hung()
             self._let_disks_come()
             self._scan_until_there()
-            self.now = self._look(uses=True)
+            if not self.now.with_uses:
+                self.now = self._look(uses=True)
             self._judge()
             self._require_expected()
         except SanError as error:
@@ -159,11 +160,13 @@ class _Run:
         pause = FIRST_PAUSE if self.request.expect.anything else self.times.expect
         while True:
             left = max(deadline - clock.monotonic(), 0.0)
-            self.now = wait_until(self.machine.host, self._look, self._settled, min(pause, left), self.machine.wake)
+            self.now = wait_until(self.machine.host, self._glance, self._settled, min(pause, left), self.machine.wake)
             if self._settled(self.now) or left <= pause or not self._scannable().hbas:
                 return
             pause *= 2
-            self._scan(first=False)
+            # Where all is there, and only udev or multipathd still at it, a scan would but get in their way.
+            if expect.unmet(self.now, self.selection, self.request):
+                self._scan(first=False)
 
     def _scan(self, first: bool) -> None:
         """Scan and read again; then look for LUNs that did not come under their likeliest number."""
@@ -217,6 +220,17 @@ class _Run:
 
     def _look(self, uses: bool = False) -> Seen:
         return self.machine.look(self.selection, self.request, self.before, uses=uses)
+
+    def _glance(self) -> Seen:
+        """Look again, unless udev is not done with a disk that is waited for: nothing can be settled before it is.
+
+        A whole look takes processor time, which udev needs just then.
+        """
+        waiting = expect.pending(self.now, self.before, self.selection, self.request)
+        unhandled = (path for path in waiting if path.device and path.device not in self.now.recorded)
+        if not any(self.machine.in_udevs_hands(path) for path in unhandled):
+            self.now = self._look(uses=True)
+        return self.now
 
     def _view(self) -> expect.View:
         return expect.view(self.now, self.selection, self.request)

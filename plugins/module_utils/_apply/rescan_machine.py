@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.virt.san.plugins.module_utils._host import children, scan, scsi, udev
 from ansible_collections.virt.san.plugins.module_utils._host.children import ChildResult, Write
+from ansible_collections.virt.san.plugins.module_utils._host.hbas import Fabric, read_fabric
 from ansible_collections.virt.san.plugins.module_utils._host.host import Clock, Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._host.multipath_conf import managed_wwids
+from ansible_collections.virt.san.plugins.module_utils._model.block import Path
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid
 from ansible_collections.virt.san.plugins.module_utils._plan import expect
 from ansible_collections.virt.san.plugins.module_utils._plan.rescan import (
@@ -37,6 +39,7 @@ class Machine:
         self.host = host
         # From here on events are kept, so that none between two looks is missed.
         self.wake = udev.event_waker(host)
+        self._fabric: Fabric | None = None
 
     @property
     def clock(self) -> Clock:
@@ -52,8 +55,13 @@ class Machine:
         return children.left_behind(self.host, hbas)
 
     def look(self, selection: Selection | None, request: Request, before: Seen | None, *, uses: bool) -> Seen:
-        """Read the host. udev's records are read of those disks only that are waited for."""
-        san = read_san(self.host, uses=uses)
+        """Read the host; of HBAs that are not scanned only once.
+
+        udev's records are read of those disks only that are waited for.
+        """
+        scanned = frozenset(hba.name for hba in selection.hbas) if selection else frozenset()
+        self._fabric = read_fabric(self.host, self._fabric, scanned)
+        san = read_san(self.host, uses=uses, fabric=self._fabric)
         addresses = frozenset(scsi.read_addresses(self.host))
         idle = addresses - {path.hctl for unit in san.luns for path in unit.paths}
         placeholders = frozenset(hctl for hctl in idle if scan.is_placeholder(self.host, hctl))
@@ -68,7 +76,12 @@ class Machine:
             held=scan.held_devices(self.host, without_disk),
             recorded=frozenset(found),
             claimed=frozenset(device for device, record in found.items() if record.properties.get(CLAIM) == "1"),
+            with_uses=uses,
         )
+
+    def in_udevs_hands(self, path: Path) -> bool:
+        """Tell whether udev has yet to finish with a disk. It never does with one that went away."""
+        return udev.read_record(self.host, path.dev_t) is None and self.host.exists(f"/sys/dev/block/{path.dev_t}")
 
     def write(self, jobs: Mapping[str, Sequence[RescanStep]], deadline: float) -> dict[str, ChildResult]:
         """Carry out each host's steps in order, the hosts in parallel. Raises UnavailableError without permission."""

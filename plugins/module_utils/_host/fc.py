@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -82,10 +83,14 @@ def read_port_state(host: Host, name: str, wwpn: str | None) -> str | None:
     return host.read(f"{HOSTS}/{name}/port_state") or "Unknown"
 
 
-def read_remote_ports(host: Host, of: str = "") -> list[RemotePort]:
-    """Return the remote ports of all FC hosts, or of one ("host7"), those of the switch itself left out."""
+def read_remote_ports(host: Host, known: Mapping[str, RemotePort] | None = None, of: str = "") -> list[RemotePort]:
+    """Return the remote ports of all FC hosts, or of one ("host7"), those of the switch itself left out.
+
+    `known`: by name, those that need not be read again.
+    """
     begins = f"rport-{of[len('host') :]}:" if of else ""
-    found = (_remote_port(host, name) for name in host.entries(REMOTE_PORTS) if name.startswith(begins))
+    names = (name for name in host.entries(REMOTE_PORTS) if name.startswith(begins))
+    found = ((known or {}).get(name) or _remote_port(host, name) for name in names)
     return [port for port in found if port is not None]
 
 
@@ -130,12 +135,16 @@ def read_npiv(host: Host, name: str, vports: tuple[Vport, ...]) -> Npiv:
     )
 
 
-def read_vports(host: Host, children: dict[str, str]) -> dict[int, tuple[Vport, ...]]:
-    """Return the vports by the number of their parent; `children` names the SCSI host of each vport."""
+def read_vports(host: Host, children: dict[str, str], without: Container[int] = ()) -> dict[int, tuple[Vport, ...]]:
+    """Return the vports by the number of their parent; `children` names the SCSI host of each vport.
+
+    `without`: parents whose vports are not asked for.
+    """
     found: dict[int, list[Vport]] = {}
     for name in host.entries(VPORTS):
         parent = name.partition("-")[2].partition(":")[0]
-        vport = read_vport(host, name, children.get(name)) if parent.isdigit() else None
+        wanted = parent.isdigit() and int(parent) not in without
+        vport = read_vport(host, name, children.get(name)) if wanted else None
         if vport is not None:
             found.setdefault(int(parent), []).append(vport)
     return {parent: tuple(vports) for parent, vports in found.items()}

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from ansible_collections.virt.san.plugins.module_utils._host import fc, iscsi, scsi
@@ -35,14 +35,23 @@ class Fabric(NamedTuple):
     targets: Mapping[str, Target]
     """By kernel name: "rport-3:0-1", "session1"."""
     sessions: tuple[IscsiSession, ...]
+    ports: Mapping[str, fc.RemotePort] = {}
+    """FC remote ports by kernel name."""
 
 
-def read_fabric(host: Host) -> Fabric:
-    """Read every SCSI host once, every remote port once, every session once."""
+def read_fabric(host: Host, known: Fabric | None = None, again: Container[str] = ()) -> Fabric:
+    """Read every SCSI host once, every remote port once, every session once.
+
+    `known`: an earlier answer. What it has is taken from there, except for the hosts in `again` ("host7").
+    """
+    kept = {hba.number: hba for hba in known.hbas if hba.name not in again} if known else {}
     hosts = scsi.read_hosts(host)
-    ports = fc.read_remote_ports(host)
+    ports = fc.read_remote_ports(
+        host, {name: port for name, port in known.ports.items() if port.host in kept} if known else {}
+    )
     sessions = iscsi.read_sessions(host)
-    vports = fc.read_vports(host, {one.carrier: f"host{one.number}" for one in hosts if one.carrier})
+    carried = {one.carrier: f"host{one.number}" for one in hosts if one.carrier}
+    vports = fc.read_vports(host, carried, kept)
     targets = {port.name: port.target for port in ports}
     seen: dict[int, list[Target]] = {}
     for port in ports:
@@ -53,8 +62,11 @@ def read_fabric(host: Host) -> Fabric:
         seen.setdefault(session.host, []).append(targets[session.name])
         if session.initiator:
             initiators[session.host] = session.initiator
-    hbas = [_hba(host, one, vports.get(one.number, ()), seen.get(one.number, ()), initiators) for one in hosts]
-    return Fabric(tuple(hbas), targets, tuple(sessions))
+    hbas = [
+        kept.get(one.number) or _hba(host, one, vports.get(one.number, ()), seen.get(one.number, ()), initiators)
+        for one in hosts
+    ]
+    return Fabric(tuple(hbas), targets, tuple(sessions), {port.name: port for port in ports})
 
 
 def _session_target(session: IscsiSession) -> Target:

@@ -51,13 +51,20 @@ def read_hbas(host: Host) -> tuple[Hba, ...]:
     return read_fabric(host).hbas
 
 
-def read_san(host: Host, *, checkers: bool = True, uses: bool = True, deadline: float = MULTIPATHD_DEADLINE) -> San:
+def read_san(
+    host: Host,
+    *,
+    checkers: bool = True,
+    uses: bool = True,
+    deadline: float = MULTIPATHD_DEADLINE,
+    fabric: Fabric | None = None,
+) -> San:
     """Return HBAs and logical units.
 
     `checkers`: ask multipathd for path states and queueing, if it runs; `deadline` is seconds for that.
-    `uses`: find out who uses what.
+    `uses`: find out who uses what. `fabric`: what was read of it just now.
     """
-    fabric = read_fabric(host)
+    fabric = read_fabric(host) if fabric is None else fabric
     devices = block.read_devices(host)
     holders = block.read_holders(host, devices)
     dm_devices = dm.read_dm_devices(host, devices)

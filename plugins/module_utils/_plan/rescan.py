@@ -83,6 +83,8 @@ class Seen:
     """Kernel names of the disks udev has finished with."""
     claimed: frozenset[str] = frozenset()
     """Kernel names of the disks that udev says belong to multipath."""
+    with_uses: bool = False
+    """Whether it was also found out who uses what."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import gc
+import json
 
 import pytest
+from ansible.module_utils.common.warnings import _global_warnings, warn
 
 from ansible_collections.virt.san.plugins.module_utils import _entry
 from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError
@@ -17,8 +19,16 @@ class Module:
 
     _diff = False
 
-    def __init__(self):
-        self.params = {}
+    def __init__(self, params=None, secrets=()):
+        self.params = params or {}
+        self.no_log_values = set(secrets)
+        self.clean = False
+
+    def do_cleanup_files(self):
+        self.clean = True
+
+    def warn(self, text):
+        warn(text)
 
     def exit_json(self, **result):
         raise SystemExit(result)
@@ -27,13 +37,54 @@ class Module:
         raise SystemExit(result)
 
 
-def test_garbage_is_collected_again_after_an_answer():
+@pytest.fixture(autouse=True)
+def _no_warnings_of_others():
+    _global_warnings.clear()
+    yield
+    _global_warnings.clear()
+
+
+def answer_of(module, outcome, capsys):
+    """Return what the module answered, and whether by itself instead of by exit_json."""
+    with pytest.raises(SystemExit) as answered:
+        _entry.run_info(module, lambda _host, _options: outcome)
+    told = answered.value.args[0]
+    return (told, False) if told else (json.loads(capsys.readouterr().out), True)
+
+
+def test_a_plain_answer_is_written_at_once(capsys):
+    module = Module({"size": "1G"})
+    outcome = _entry.Outcome(True, {"luns": ("é", {"wwid": None})})
+    told, at_once = answer_of(module, outcome, capsys)
+    assert at_once
+    assert module.clean
+    assert told == {"changed": True, "luns": ["é", {"wwid": None}], "invocation": {"module_args": {"size": "1G"}}}
+
+
+@pytest.mark.parametrize(
+    ("module", "outcome"),
+    [
+        (Module(secrets=["secret"]), _entry.Outcome(False, {"seen": "secret"})),
+        (Module(), _entry.Outcome(False, {"seen": "much"}, warnings=("two units with one WWID",))),
+        (Module(), _entry.Outcome(False, {"seen": {"one", "two"}})),
+        (Module({"since": b"bytes"}), _entry.Outcome(False)),
+    ],
+    ids=["secrets", "warnings", "result", "options"],
+)
+def test_what_is_not_plain_is_left_to_exit_json(module, outcome, capsys):
+    told, at_once = answer_of(module, outcome, capsys)
+    assert not at_once
+    assert told == {"changed": False, **outcome.facts}
+    assert capsys.readouterr().out == ""
+
+
+def test_garbage_is_collected_again_after_an_answer(capsys):
     def gather(_host, _options):
         return _entry.Outcome(False, {"collecting": gc.isenabled()})
 
-    with pytest.raises(SystemExit) as answered:
+    with pytest.raises(SystemExit):
         _entry.run_info(Module(), gather)
-    assert answered.value.args[0] == {"changed": False, "collecting": False}
+    assert json.loads(capsys.readouterr().out)["collecting"] is False
     assert gc.isenabled()
 
 

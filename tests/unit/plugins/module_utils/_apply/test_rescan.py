@@ -25,7 +25,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
 )
 from ansible_collections.virt.san.plugins.module_utils._host.children import ChildResult, Write, Written
 from ansible_collections.virt.san.plugins.module_utils._host.host import Clock, Host
-from ansible_collections.virt.san.plugins.module_utils._model.block import Use
+from ansible_collections.virt.san.plugins.module_utils._model.block import Path, Use
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid
 from ansible_collections.virt.san.plugins.module_utils._plan.rescan import (
     DeletePlaceholder,
@@ -67,6 +67,7 @@ class FakeMachine:
         """Disks that do not tell who they are."""
         self.written: list[RescanStep] = []
         self.now = 0.0
+        self.looks = 0
         self.later: list[tuple[float, Callable[[], Any]]] = []
         self.edit: Callable[[Seen], Seen] = lambda seen: seen
         self.clock = Clock(monotonic=lambda: self.now, sleep=self.sleep)
@@ -91,11 +92,15 @@ class FakeMachine:
         return self.left
 
     def look(self, _selection: Selection | None, _request: Request, _before: Seen | None, *, uses: bool) -> Seen:
-        seen = self.edit(self.san.seen())
+        self.looks += 1
+        seen = replace(self.edit(self.san.seen()), with_uses=uses)
         if uses:
             return seen
         units = tuple(replace(unit, uses=()) for unit in seen.san.luns)
         return replace(seen, san=replace(seen.san, luns=units))
+
+    def in_udevs_hands(self, path: Path) -> bool:
+        return path.device not in self.edit(self.san.seen()).recorded
 
     def write(self, jobs: Mapping[str, Sequence[RescanStep]], deadline: float) -> dict[str, ChildResult]:
         results = {}
@@ -305,6 +310,21 @@ def test_disks_are_waited_for_until_udev_is_done() -> None:
     machine.edit = lambda seen: seen if machine.now >= 7 else replace(seen, recorded=frozenset())
     run(machine, Request(luns=(27,)))
     assert 7 <= machine.now < 8
+
+
+def test_while_udev_is_busy_it_is_left_in_peace() -> None:
+    """Neither scans nor whole looks take the processor time it needs."""
+
+    def run_until(ready: float) -> FakeMachine:
+        machine = FakeMachine(two_fabrics(luns={27: 1}))
+        machine.edit = lambda seen: seen if machine.now >= ready else replace(seen, recorded=frozenset())
+        run(machine, wanted(27))
+        assert machine.now >= ready
+        return machine
+
+    soon, late = run_until(0.5), run_until(50)
+    assert late.looks == soon.looks
+    assert late.written == soon.written
 
 
 def test_a_disk_that_never_gets_ready_is_a_warning_when_nothing_is_expected() -> None:

@@ -62,6 +62,34 @@ def test_identity_by_the_device_itself(machine):
     assert machine.identities(Hctl(0, 0, 0, 54))[0] == MAPPED
 
 
+def test_a_disk_udev_has_handled_or_that_went_away_is_not_waited_for(machine):
+    path = look(machine).san.luns[0].paths[0]
+    assert not machine.in_udevs_hands(path)
+    database = Path(machine.host.path(f"/run/udev/data/b{path.dev_t}"))
+    database.unlink()
+    assert machine.in_udevs_hands(path)
+    assert not machine.in_udevs_hands(replace(path, dev_t="8:4096"))
+
+
+def test_of_hbas_that_are_not_scanned_the_first_look_counts(machine):
+    """Others would only cost time; what one scans, and what is new, is read again."""
+
+    def states(seen):
+        return {hba.name: {hba.port_state, *(target.state for target in hba.targets)} for hba in seen.san.hbas}
+
+    asked = Request(hbas=("host1",))
+    first = machine.look(None, asked, None, uses=False)
+    assert states(first) == dict.fromkeys(("host0", "host1", "host2"), {"Online"})
+    for place in ("fc_host", "fc_remote_ports"):
+        for state in Path(machine.host.path(f"/sys/class/{place}")).glob("*/port_state"):
+            state.write_text("Blocked")
+    seen = machine.look(select(first.san.hbas, asked), asked, first, uses=False)
+    assert states(seen) == {"host0": {"Online"}, "host1": {"Blocked"}, "host2": {"Online"}}
+    assert {path.target for unit in seen.san.luns for path in unit.paths} == {
+        path.target for unit in first.san.luns for path in unit.paths
+    }
+
+
 @pytest.mark.parametrize("qualifier", [0x20, 0x60])
 def test_a_placeholder_by_its_inquiry_data(qualifier, tmp_path):
     def unmapped(tree):
