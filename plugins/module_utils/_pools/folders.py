@@ -8,14 +8,9 @@ from __future__ import annotations
 from collections.abc import Container
 
 from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, RefusedError
-from ansible_collections.virt.san.plugins.module_utils._model.pool import (
-    Permissions,
-    PoolDefinition,
-    Source,
-    format_mode,
-)
+from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition, Source
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
-from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Folder, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     EmptyFolder,
     MakeFolder,
@@ -94,26 +89,15 @@ def build(pool: PoolDefinition, seen: Seen, path: str) -> tuple[Step, ...]:
 
 def adjust(pool: PoolDefinition, seen: Seen, path: str) -> Changes:
     """Return what gives the folder the permissions that it is to have."""
-    found, wanted = seen.folders.get(path), pool.target.permissions
+    found = seen.folders.get(path)
     if found is None:
         return Changes()
-    different = Permissions(
-        mode=wanted.mode if wanted.mode != found.mode else None,
-        owner=wanted.owner if wanted.owner != found.owner else None,
-        group=wanted.group if wanted.group != found.group else None,
-    )
+    different = pool.target.permissions.differing_from(found.mode, found.owner, found.group)
     if different == Permissions():
         return Changes()
-    then = Folder(
-        mode=found.mode if different.mode is None else different.mode,
-        owner=found.owner if different.owner is None else different.owner,
-        group=found.group if different.group is None else different.group,
-    )
-    return Changes((SetPermissions(path, different),), {"folder": shown(found)}, {"folder": shown(then)})
-
-
-def shown(folder: Folder) -> dict[str, object]:
-    return {"mode": format_mode(folder.mode), "owner": folder.owner, "group": folder.group}
+    before = Permissions(found.mode, found.owner, found.group).shown()
+    after = {**before, **different.shown()}
+    return Changes((SetPermissions(path, different),), {"folder": before}, {"folder": after})
 
 
 def delete(seen: Seen, path: str) -> tuple[Step, ...]:

@@ -120,8 +120,7 @@ class FsPool:
             _require_one_host(pool, found, found.contents.mmp is not None)
         mmp = found.contents.mmp if there is not None else Mmp()
         protected = kind == PROTECTED and found.disk.shared and mmp is not None
-        given = pool.target.permissions
-        permissions = Permissions(given.mode, given.owner, given.group)
+        permissions = pool.target.permissions.settable
         ruled = permissions != Permissions() and "ro" not in pool.source.mount_options
         patience = PATIENCE if protected else 0.0
         mount = Mount(found.disk.path, path, kind, (*SAFE, *pool.source.mount_options), patience)
