@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What types have in common whose pools are folders: what they take, how the folder is made, compared and removed."""
+"""What types take as source and target; where pools are folders, how the folder is made, compared and removed."""
 
 from __future__ import annotations
 
@@ -42,6 +42,19 @@ def check_target(pool: PoolDefinition) -> str:
     if path == "/" or any(path == one or path.startswith(f"{one}/") for one in KERNELS):
         raise ValueError(f"target.path: {path} is the kernel's or the host's own, and no place for a pool")
     return path
+
+
+def check_device_target(pool: PoolDefinition, what: str) -> None:
+    """Raise ValueError for a target that is not among the host's devices, as `what` the pool has is."""
+    if not f"{pool.target.path}/".startswith("/dev/"):
+        raise ValueError(f"target.path: {what} are devices, somewhere below /dev; leave it out")
+    check_no_folder(pool)
+
+
+def check_no_folder(pool: PoolDefinition) -> None:
+    """Raise ValueError for the permissions of a folder that a pool of this type does not have."""
+    if pool.target.permissions.settable != Permissions():
+        raise ValueError(f"target.permissions: a pool of type {pool.type} has no folder of its own")
 
 
 def check_source(pool: PoolDefinition, taken: Container[str]) -> None:
