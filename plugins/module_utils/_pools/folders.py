@@ -10,7 +10,7 @@ from collections.abc import Container
 from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition, Source
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
-from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Needs, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     EmptyFolder,
     MakeFolder,
@@ -68,6 +68,24 @@ def check_source(pool: PoolDefinition, taken: Container[str]) -> None:
 
 OPTIONS = {"directory": "dir", "hosts": "host", "protocol_version": "protocol"}
 """Fields of a source, by the names that people know."""
+
+
+def needs(pool: PoolDefinition) -> Needs:
+    """Return what has to be known of the pool's folder, or of what is mounted there. Raises ValueError."""
+    path = check_target(pool)
+    return Needs(folders=(path,), mounts=(path,), users=(path,), space=(path,))
+
+
+def mount_point(pool: PoolDefinition, seen: Seen) -> str:
+    """Return where the pool is to be mounted. Raises RefusedError where that cannot be."""
+    path = check_target(pool)
+    refuse_link(seen, path)
+    found = seen.mounts.get(path)
+    if found is not None:
+        raise RefusedError(
+            f"{found.source} is mounted on {path} already: unmount it, or name another target.path", path=path
+        )
+    return path
 
 
 def require_answer(seen: Seen, path: str) -> None:
