@@ -18,10 +18,19 @@ says whose it is. Several LUNs are taken in the order of their WWIDs, so that tw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from ansible_collections.virt.san.plugins.module_utils._apply.reservations import (
+    MACHINE_ID,
+    Lun,
+    ask,
+    ask_all,
+    own_key,
+    reach,
+    send,
+)
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     CommandError,
     IdentityError,
@@ -30,34 +39,23 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     UnavailableError,
     WaitTimeoutError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import children
-from ansible_collections.virt.san.plugins.module_utils._host.children import Write, Written
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.reservations import (
-    Order,
-    describe_reply,
-    parse_reply,
-    parse_reservations,
-    questions,
     register,
     reserve,
     take_over,
     unregister,
 )
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
-from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path, San
+from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
 from ansible_collections.virt.san.plugins.module_utils._model.reservation import (
     WRITE_EXCLUSIVE_REGISTRANTS,
     Reservations,
     format_key,
-    host_key,
     is_ours,
 )
-from ansible_collections.virt.san.plugins.module_utils._plan.guard import label, paths_of
+from ansible_collections.virt.san.plugins.module_utils._plan.guard import label
 
-MACHINE_ID = "/etc/machine-id"
-COMMAND_DEADLINE = 30.0
-"""Seconds for the commands to one path."""
 INTERVAL = 1.0
 """Seconds between two attempts at a LUN that another host has."""
 
@@ -74,19 +72,6 @@ class Held:
     left: list[str] = field(default_factory=list)
     """WWIDs of those that were not taken, as there is nothing to do there any more."""
     warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Lun:
-    unit: LogicalUnit
-    paths: tuple[Path, ...]
-    """Those that work."""
-    initiators: frozenset[str]
-    """All that this host logs in with."""
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        return tuple(f"/dev/{path.device}" for path in self.paths)
 
 
 @dataclass(frozen=True)
@@ -119,9 +104,9 @@ def exclusive(
     Raises WaitTimeoutError that says who has a LUN, RefusedError where somebody else uses reservations on it,
     UnavailableError, CommandError, IdentityError (two hosts with one machine-id).
     """
-    luns = [_lun(host, san, unit) for unit in sorted(units, key=lambda unit: unit.wwid or "")]
-    held = Held(_own_key(host) if luns else 0)
-    taken: list[_Lun] = []
+    luns = [reach(host, san, unit) for unit in sorted(units, key=lambda unit: unit.wwid or "")]
+    held = Held(own_key(host) if luns else 0)
+    taken: list[Lun] = []
     deadline = host.clock.monotonic() + timeout
     try:
         for lun in luns:
@@ -157,68 +142,39 @@ def free_left_behind(host: Host, san: San, units: Iterable[LogicalUnit]) -> list
     What is to be written to them has to be written before: once they are free, another host may take them.
     """
     luns = [lun for lun in (_reachable(host, san, unit) for unit in units) if lun is not None]
-    jobs = {_job(lun.paths[0]): questions(lun.devices[0]) for lun in luns}
-    answers = children.write_all(host, jobs, COMMAND_DEADLINE) if jobs else {}
     problems = []
-    for lun in luns:
-        answer = answers[_job(lun.paths[0])].done
-        if len(answer) == len(questions(lun.devices[0])) and _names_us(host, answer):
-            problems += _give_back(host, lun, _own_key(host))
+    for lun, seen in zip(luns, ask_all(host, luns)):
+        if seen is not None and _names_us(host, seen):
+            problems += _give_back(host, lun, own_key(host))
     return problems
 
 
-def _reachable(host: Host, san: San, unit: LogicalUnit) -> _Lun | None:
+def _reachable(host: Host, san: San, unit: LogicalUnit) -> Lun | None:
     try:
-        return _lun(host, san, unit)
+        return reach(host, san, unit)
     except SanError:
         return None  # who wants to write there has a better reason why not
 
 
-def _names_us(host: Host, answer: tuple[Written, ...]) -> bool:
+def _names_us(host: Host, seen: Reservations) -> bool:
     try:
-        return _own_key(host) in parse_reservations(answer).keys
+        return own_key(host) in seen.keys
     except SanError:
         return False
 
 
 def _held_elsewhere(host: Host, san: San, unit: LogicalUnit) -> bool:
     try:
-        holder = _look(host, _lun(host, san, unit)).holder
-        return holder is not None and holder != _own_key(host) and is_ours(holder)
+        holder = ask(host, reach(host, san, unit)).holder
+        return holder is not None and holder != own_key(host) and is_ours(holder)
     except SanError:
         return False
 
 
-def _own_key(host: Host) -> int:
-    try:
-        return host_key(host.read(MACHINE_ID) or "")
-    except ValueError as wrong:
-        raise UnavailableError(
-            f"{MACHINE_ID}: {wrong}. By it this host's reservations of LUNs are known; make one "
-            "(systemd-machine-id-setup)",
-            path=MACHINE_ID,
-        ) from wrong
-
-
-def _lun(host: Host, san: San, unit: LogicalUnit) -> _Lun:
-    paths = tuple(path for path in unit.paths if path.usable and path.device)
-    if not paths:
-        raise UnavailableError(f"{label(unit)} has no path that works: {paths_of(unit)}", wwid=unit.wwid)
-    hung = children.left_behind(host, [_job(path) for path in paths])
-    for job, pid in hung.items():
-        raise UnavailableError(
-            f"{label(unit)}: process {pid} ({job}) of an earlier run still waits for this path, whose target does not "
-            "answer; wait until the driver gives up, or bring the link back",
-            pid=pid,
-        )
-    names = (*(hba.initiator for hba in san.hbas), *(path.initiator for one in san.luns for path in one.paths))
-    return _Lun(unit, paths, frozenset(name.lower() for name in names if name))
-
-
-def _is_known_to(host: Host, lun: _Lun, held: Held, required: bool) -> bool:
+def _is_known_to(host: Host, lun: Lun, held: Held, required: bool) -> bool:
     """Tell whether a LUN knows reservations at all."""
     try:
-        _look(host, lun)
+        ask(host, lun)
     except UnavailableError as unknown:
         told = f"{label(lun.unit)}: {unknown.message}, so that nothing keeps another host from building on it at once"
         if required:
@@ -233,7 +189,7 @@ def _is_known_to(host: Host, lun: _Lun, held: Held, required: bool) -> bool:
 # Taking
 
 
-def _take(host: Host, lun: _Lun, key: int, left: float, timeout: float, needed: Needed | None) -> bool:
+def _take(host: Host, lun: Lun, key: int, left: float, timeout: float, needed: Needed | None) -> bool:
     """Take a LUN, at last; tell whether it was taken, or is not needed any more. Raises what `exclusive` raises."""
     last = wait_until(
         host, lambda: _attempt(host, lun, key, needed), lambda it: it.taken or it.left, left, interval=INTERVAL
@@ -253,9 +209,9 @@ def _take(host: Host, lun: _Lun, key: int, left: float, timeout: float, needed: 
     )
 
 
-def _attempt(host: Host, lun: _Lun, key: int, needed: Needed | None) -> _Attempt:
+def _attempt(host: Host, lun: Lun, key: int, needed: Needed | None) -> _Attempt:
     """Take a LUN if nobody has it. What was registered for it is taken back where somebody was quicker."""
-    seen = _look(host, lun)
+    seen = ask(host, lun)
     _refuse_foreign(lun, seen)
     if seen.holder not in (None, key):
         return _Attempt(False, seen)
@@ -270,23 +226,23 @@ def _attempt(host: Host, lun: _Lun, key: int, needed: Needed | None) -> _Attempt
     return attempt
 
 
-def _register_and_reserve(host: Host, lun: _Lun, key: int, seen: Reservations, needed: Needed | None) -> _Attempt:
-    refused = _order(host, lun, [register(device, key) for device in lun.devices])
+def _register_and_reserve(host: Host, lun: Lun, key: int, seen: Reservations, needed: Needed | None) -> _Attempt:
+    refused = send(host, lun, [register(device, key) for device in lun.devices])
     device = lun.devices[0]
     if seen.holder is None and needed is not None:
         # Who reserved it before sees to it that this host is not registered, but for one who did so just now.
-        seen = _look(host, lun)
+        seen = ask(host, lun)
         if seen.holder is not None:
             return _Attempt(False, seen)
         if not needed(lun.unit):
             return _Attempt(False, seen, left=True)
     if seen.holder is None:
-        refused += _order(host, lun, [reserve(device, key)])
+        refused += send(host, lun, [reserve(device, key)])
     else:
         # Left by a killed run. The path that holds it may be gone, and this one takes its place.
         again = [register(other, key) for other in lun.devices[1:]]
-        refused += _order(host, lun, [take_over(device, key, key), *again], together=True)
-    seen = _look(host, lun)
+        refused += send(host, lun, [take_over(device, key, key), *again], together=True)
+    seen = ask(host, lun)
     if seen.holder == key and seen.keys.count(key) >= len(lun.devices):
         _refuse_namesake(lun, seen, key)
         _refuse_other_kind(lun, seen)
@@ -296,21 +252,21 @@ def _register_and_reserve(host: Host, lun: _Lun, key: int, seen: Reservations, n
     return _Attempt(False, seen, problem if seen.holder in (None, key) else "")
 
 
-def _drive_out(host: Host, lun: _Lun, key: int, seen: Reservations) -> None:
+def _drive_out(host: Host, lun: Lun, key: int, seen: Reservations) -> None:
     """Take the registrations of other hosts away, which allow them to write: killed runs have left them, or hosts that
     were too late and are about to take them back themselves.
     """
     others = dict.fromkeys(one for one in seen.keys if one != key and is_ours(one))
     device = lun.devices[0]
-    _order(host, lun, [take_over(device, key, other) for other in others], together=True)
+    send(host, lun, [take_over(device, key, other) for other in others], together=True)
 
 
-def _refuse_other_kind(lun: _Lun, seen: Reservations) -> None:
+def _refuse_other_kind(lun: Lun, seen: Reservations) -> None:
     if seen.kind != WRITE_EXCLUSIVE_REGISTRANTS:
         raise RefusedError(f"{label(lun.unit)} is reserved with our key, but in another way (type {seen.kind})")
 
 
-def _refuse_foreign(lun: _Lun, seen: Reservations) -> None:
+def _refuse_foreign(lun: Lun, seen: Reservations) -> None:
     if seen.foreign:
         keys = ", ".join(map(format_key, seen.foreign))
         who = ", ".join(str(one) for one in seen.registrants if one.key in seen.foreign)
@@ -322,7 +278,7 @@ def _refuse_foreign(lun: _Lun, seen: Reservations) -> None:
         )
 
 
-def _refuse_namesake(lun: _Lun, seen: Reservations, key: int) -> None:
+def _refuse_namesake(lun: Lun, seen: Reservations, key: int) -> None:
     """Raise IdentityError where another host has this host's key."""
     others = [one for one in seen.registrants if one.key == key and one.initiator not in lun.initiators | {""}]
     told = ", ".join(one.initiator for one in others)
@@ -338,18 +294,18 @@ def _refuse_namesake(lun: _Lun, seen: Reservations, key: int) -> None:
 # Giving back
 
 
-def _give_back(host: Host, lun: _Lun, key: int) -> list[str]:
+def _give_back(host: Host, lun: Lun, key: int) -> list[str]:
     """Take back registrations and with them the reservation; return why that did not work, if so."""
     try:
         _withdraw(host, lun, key)
-        seen = _look(host, lun)
+        seen = ask(host, lun)
         if key in seen.keys:
             # A path that died meanwhile is registered still, and may be the holder.
             device = lun.devices[0]
-            _order(
+            send(
                 host, lun, [register(device, key), take_over(device, key, key), unregister(device, key)], together=True
             )
-            seen = _look(host, lun)
+            seen = ask(host, lun)
     except SanError as error:
         return [f"{label(lun.unit)} stays reserved for this host until the next run: {error.message}"]
     if key in seen.keys:
@@ -357,50 +313,5 @@ def _give_back(host: Host, lun: _Lun, key: int) -> list[str]:
     return []
 
 
-def _withdraw(host: Host, lun: _Lun, key: int) -> None:
-    _order(host, lun, [unregister(device, key) for device in lun.devices])
-
-
-# Commands
-
-
-def _order(host: Host, lun: _Lun, orders: Sequence[Order], together: bool = False) -> list[str]:
-    """Send orders, each path its own; return what was not done. `together`: one after the other."""
-    by_path = {path.device: path for path in lun.paths}
-    jobs: dict[str, list[Write]] = {}
-    for order in orders:
-        path = by_path[order.path.rpartition("/")[2]]
-        jobs.setdefault(_job(lun.paths[0] if together else path), []).append(order)
-    problems = []
-    for name, result in children.write_all(host, jobs, COMMAND_DEADLINE).items():
-        problems += [told for told in map(_problem, result.done) if told]
-        if result.stuck is not None:
-            problems.append(f"{name}: no answer within {COMMAND_DEADLINE:g} s")
-    return problems
-
-
-def _problem(written: Written) -> str:
-    try:
-        told = describe_reply(parse_reply(written))
-    except CommandError as error:
-        return error.message
-    return f"{written.write.value} through {written.write.path}: {told}" if told else ""
-
-
-def _look(host: Host, lun: _Lun) -> Reservations:
-    """Ask a LUN through one path after the other, until it answers through one."""
-    problem: SanError = CommandError(f"{label(lun.unit)} does not answer")
-    for path, device in zip(lun.paths, lun.devices):
-        result = children.write_all(host, {_job(path): questions(device)}, COMMAND_DEADLINE)[_job(path)]
-        if len(result.done) < len(questions(device)):
-            problem = CommandError(f"{device} does not answer within {COMMAND_DEADLINE:g} s")
-            continue
-        try:
-            return parse_reservations(result.done)
-        except CommandError as error:
-            problem = error
-    raise problem
-
-
-def _job(path: Path) -> str:
-    return f"pr-{path.device}"
+def _withdraw(host: Host, lun: Lun, key: int) -> None:
+    send(host, lun, [unregister(device, key) for device in lun.devices])

@@ -156,7 +156,8 @@ def plan(
     else:
         kind = _type_of(known, pool)
         stopping = wanted.state in ("inactive", "absent")
-        seen = look(host, _needs(kind, known, pool), known.started is not None, with_users=stopping)
+        needs = sum(map(kind.needs, (pool, *known.definitions)), Needs())
+        seen = look(host, needs, known.started is not None, with_users=stopping)
         seen = replace(seen, remove_devices=wanted.remove_devices)
         seen = with_ways(host, known, wanted, coming_by(kind, known, pool, seen), seen, how)
         planned = plan_pool(known, wanted, seen, kind, new_uuid)
@@ -175,7 +176,7 @@ def _type_of(known: Known, pool: PoolDefinition) -> PoolType:
     """Return the pool's type. Raises RefusedError where somebody has written what cannot be worked with."""
     try:
         kind = pool_type(pool.type)
-        for one in filter(None, (known.pool, known.started, pool)):
+        for one in (*known.definitions, pool):
             kind.check(one)
     except ValueError as wrong:
         raise RefusedError(
@@ -183,13 +184,6 @@ def _type_of(known: Known, pool: PoolDefinition) -> PoolType:
             name=known.name,
         ) from wrong
     return kind
-
-
-def _needs(kind: PoolType, known: Known, pool: PoolDefinition) -> Needs:
-    needs = kind.needs(pool)
-    for one in (known.pool, known.started):
-        needs = needs if one is None else needs + kind.needs(one)
-    return needs
 
 
 def _boot(keeper: PoolKeeper, wanted: Wanted, autostart: bool | None) -> Plan:

@@ -87,9 +87,7 @@ def _understood(known: Known) -> _Pool | str:
 
 def _look(host: Host, pools: Iterable[_Pool]) -> tuple[Seen, str | None]:
     """Return what is seen of all of them, and why nothing is known of volume groups. LVM is asked once."""
-    needs = Needs()
-    for pool in pools:
-        needs = needs + pool.needs
+    needs = sum((pool.needs for pool in pools), Needs())
     if needs == Needs():
         return Seen(), None
     seen = look(host, replace(needs, group=None), noted=False, with_users=False)

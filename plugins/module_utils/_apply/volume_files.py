@@ -13,10 +13,11 @@ from typing import Any, Union
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_users import (
     device_users,
-    find_users,
-    with_dependents,
+    image_users,
+    with_readers,
+    with_users,
 )
-from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, SanError
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
 from ansible_collections.virt.san.plugins.module_utils._host import (
     copying,
     image_files,
@@ -74,8 +75,13 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
     if image.kind != "file":
         return replace(sight, taken_by=TAKEN[image.kind])
     volume = volume_of(image)
-    sight = replace(sight, volume=volume)
-    return _with_users(host, sight, wanted, image, volume, (folder, *others)) if _is_touched(wanted, volume) else sight
+    return with_users(
+        replace(sight, volume=volume),
+        wanted,
+        lambda: image_users(host, image),
+        lambda so_far: with_readers(host, so_far, volume.path, (folder,), others),
+        lambda: _end(host, volume),
+    )
 
 
 def list_volumes(host: Host, pool: PoolDefinition, deadline: float) -> list[Volume]:
@@ -132,7 +138,7 @@ def with_source(host: Host, sight: VolumeSight, path: str, form: str | None) -> 
         return sight
     if image.kind == "device" and form is None:
         image = image._replace(format="raw", capacity=image.length, backing=None, problem=None)
-    users = find_users(host, image, writing=True) if image.kind == "file" else device_users(host, path)
+    users = image_users(host, image, writing=True) if image.kind == "file" else device_users(host, path)
     return replace(sight, source=volume_of(image), source_users=users)
 
 
@@ -141,36 +147,10 @@ def writers_of(host: Host, volume: Volume) -> tuple[str, ...]:
     return with_source(host, VolumeSight(), volume.path, volume.format).source_users
 
 
-def _is_touched(wanted: WantedVolume, volume: Volume) -> bool:
-    """Tell whether it matters who uses the volume."""
-    if wanted.state == "absent" or wanted.upload_from is not None:
-        return True
-    return isinstance(wanted.capacity, int) and rounded_up(wanted.capacity, UNIT) != volume.capacity
-
-
-def _with_users(
-    host: Host, sight: VolumeSight, wanted: WantedVolume, image: Image, volume: Volume, folders: tuple[str, ...]
-) -> VolumeSight:
-    sight = replace(sight, users=find_users(host, image))
-    shrinks = isinstance(wanted.capacity, int) and wanted.capacity < volume.capacity and wanted.allow_shrink
-    if wanted.state != "absent" and wanted.upload_from is None and not shrinks:
-        return sight
-    sight = with_dependents(host, sight, volume.path, folders[:1], folders[1:])
-    if not shrinks or wanted.state == "absent" or sight.users:
-        return sight
-    end, why = _end(host, volume)
-    return replace(sight, end=end, end_unknown=why)
-
-
-def _end(host: Host, volume: Volume) -> tuple[int | None, str]:
-    """Return how far the content of a volume reaches, or why nobody knows."""
-    try:
-        end: int | str = guarded(host, volume.path, "reading", lambda there: _find_end(there, volume), END_DEADLINE)
-    except SanError as error:
-        return None, error.message
-    except OSError as error:
-        return None, f"its content cannot be read: {os.strerror(error.errno or 0)}"
-    return (None, end) if isinstance(end, str) else (end, "")
+def _end(host: Host, volume: Volume) -> int | str:
+    """Return how far the content of a volume reaches, or why nobody knows. Raises CommandError, OSError."""
+    end: int | str = guarded(host, volume.path, "reading", lambda there: _find_end(there, volume), END_DEADLINE)
+    return end
 
 
 def _find_end(host: Host, volume: Volume) -> int | str:

@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
-from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE, find_users
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import (
     VolumeStep,
     with_source,
 )
-from ansible_collections.virt.san.plugins.module_utils._apply.volume_users import with_dependents
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_users import lv_users, with_readers, with_users
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host import (
     copying,
-    dm,
     image_files,
     lvm_volumes,
     qemu_img,
@@ -27,7 +25,6 @@ from ansible_collections.virt.san.plugins.module_utils._host import (
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_volumes import UNFINISHED
-from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupSight, GroupVolume
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.volume import (
@@ -37,7 +34,6 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     Source,
     Volume,
     WantedVolume,
-    rounded_up,
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.group import find
@@ -54,8 +50,6 @@ PLAIN = ("linear", "thin,sparse")
 """Layouts whose size is exactly what was asked for, in extents."""
 
 SECTOR = 512
-PATIENCE = 3.0
-"""Seconds that an opener without a name gets to let go."""
 
 
 def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, others: tuple[str, ...]) -> VolumeSight:
@@ -85,15 +79,23 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
     volume = volume_of(group, lv)
     # Stripes and mirrors are rounded up once more, to whole rows of extents.
     slack = 0 if lv.layout in PLAIN else group.extent * max(len(group.pvs), 1)
-    sight = replace(sight, volume=volume, slack=slack)
-    return _with_users(host, sight, wanted, group, lv, others) if _is_touched(wanted, sight, volume) else sight
+    snapshots = tuple(
+        f"snapshot {one.name}" for one in group.volumes if one.origin == lv.name and _reads_from(group, one)
+    )
+    return with_users(
+        replace(sight, volume=volume, slack=slack),
+        wanted,
+        lambda: lv_users(host, lv),
+        lambda so_far: with_readers(host, replace(so_far, dependents=snapshots), volume.path, (), others),
+        lambda: _end(host, lv, volume.path),
+    )
 
 
 def _with_leftover(host: Host, sight: VolumeSight, wanted: WantedVolume, group: Group, lv: GroupVolume) -> VolumeSight:
     """Return what is seen where a killed run has left a volume half copied: it is made once more."""
     sight = _with_source(host, sight, wanted, group)
     free = group.free + (0 if lv.is_thin else lv.size)
-    return replace(sight, leftover=volume_of(group, lv), users=_users(host, lv), free=free)
+    return replace(sight, leftover=volume_of(group, lv), users=lv_users(host, lv), free=free)
 
 
 def _with_source(host: Host, sight: VolumeSight, wanted: WantedVolume, group: Group) -> VolumeSight:
@@ -103,7 +105,7 @@ def _with_source(host: Host, sight: VolumeSight, wanted: WantedVolume, group: Gr
     name = path[len(f"/dev/{group.name}/") :] if path.startswith(f"/dev/{group.name}/") else path
     lv = next((one for one in group.volumes if one.name == name and not one.is_thin_pool), None)
     if lv is not None:
-        return replace(sight, source=volume_of(group, lv), source_users=_users(host, lv))
+        return replace(sight, source=volume_of(group, lv), source_users=lv_users(host, lv))
     return with_source(host, sight, path, wanted.clone_from.format) if path.startswith("/") else sight
 
 
@@ -146,75 +148,18 @@ def _reads_from(group: Group, lv: GroupVolume) -> bool:
     return bool(lv.origin) and not (lv.is_thin and lv.origin in thin)
 
 
-def _is_touched(wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> bool:
-    if wanted.state == "absent" or wanted.upload_from is not None:
-        return True
-    return isinstance(wanted.capacity, int) and rounded_up(wanted.capacity, sight.unit) != volume.capacity
-
-
-def _with_users(
-    host: Host, sight: VolumeSight, wanted: WantedVolume, group: Group, lv: GroupVolume, others: tuple[str, ...]
-) -> VolumeSight:
-    sight = replace(sight, users=_users(host, lv))
-    snapshots = tuple(
-        f"snapshot {one.name}" for one in group.volumes if one.origin == lv.name and _reads_from(group, one)
-    )
-    shrinks = isinstance(wanted.capacity, int) and wanted.capacity < lv.size and wanted.allow_shrink
-    if wanted.state != "absent" and wanted.upload_from is None and not shrinks:
-        return sight
-    path = lv.path or f"/dev/{group.name}/{lv.name}"
-    sight = with_dependents(host, sight, path, (), others)
-    sight = replace(sight, dependents=(*snapshots, *sight.dependents))
-    if not shrinks or wanted.state == "absent" or sight.users:
-        return sight
-    end, why = _end(host, lv, path)
-    return replace(sight, end=end, end_unknown=why)
-
-
-def _users(host: Host, lv: GroupVolume) -> tuple[str, ...]:
-    """Return who has a volume open, by as good a name as there is."""
-    told = {f"{use.kind} {use.by}": None for use in lv.uses if use.active and use.kind not in ("open", "qemu")}
-    guests = {f"guest {use.by}": None for use in lv.uses if use.kind == "qemu"}
-    if not lv.held or not (told or guests or _stays_open(host, lv)):
-        return ()
-    if lv.kernel:
-        device = f"/dev/{lv.kernel}"
-        told.update(dict.fromkeys(find_users(host, (device,)).get(device, ())))
-    return tuple({**told, **guests}) or ("somebody that does not show (a process in the kernel, an export)",)
-
-
-def _stays_open(host: Host, lv: GroupVolume) -> bool:
-    """Tell whether a volume is open for longer than udev looks at what was written to it."""
-    number = host.read(f"/sys/class/block/{lv.kernel}/dev") if lv.kernel else None
-    if number is None:
-        return True
-
-    def is_open() -> bool:
-        return dm.open_counts(host, [number]).get(number, 0) > 0
-
-    try:
-        return wait_until(host, is_open, lambda now: not now, PATIENCE)
-    except SanError:
-        return True
-
-
-def _end(host: Host, lv: GroupVolume, path: str) -> tuple[int | None, str]:
-    """Return how far the content of a volume reaches, or why nobody knows."""
+def _end(host: Host, lv: GroupVolume, path: str) -> int | str:
+    """Return how far the content of a volume reaches, or why nobody knows. Raises CommandError, OSError."""
     if not lv.active:
-        return None, "it is not active, and what it holds cannot be read: activate it first (lvchange --activate y)"
-    try:
-        end: int | None = guarded(host, path, "reading", lambda there: image_files.read_end(there, path), DEADLINE)
-    except SanError as error:
-        return None, error.message
-    except OSError as error:
-        return None, f"its content cannot be read: {os.strerror(error.errno or 0)}"
+        return "it is not active, and what it holds cannot be read: activate it first (lvchange --activate y)"
+    end: int | None = guarded(host, path, "reading", lambda there: image_files.read_end(there, path), DEADLINE)
     if end is not None:
-        return end, ""
+        return end
     found = signatures.read_contents(host, path)
     if found.problem or found.signatures:
         told = found.problem or f"it holds {', '.join(map(str, found.signatures))}"
-        return None, f"{told}, and how far that reaches is not known"
-    return 0, ""
+        return f"{told}, and how far that reaches is not known"
+    return 0
 
 
 def perform(host: Host, step: VolumeStep, timeout: float) -> None:

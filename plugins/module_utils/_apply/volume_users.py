@@ -1,30 +1,73 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who uses a volume: processes, guests on this host and others, and the volumes that read from it."""
+"""Who uses a volume of any kind: processes, guests on this host and others, and the volumes that read from it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool_look
-from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE, find_users
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
-from ansible_collections.virt.san.plugins.module_utils._host import bare, images
+from ansible_collections.virt.san.plugins.module_utils._host import bare, dm, images
 from ansible_collections.virt.san.plugins.module_utils._host.file_users import users_of_file, writers_of_file
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.images import Image
+from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
+from ansible_collections.virt.san.plugins.module_utils._model.group import GroupVolume
+from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume, rounded_up
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 
 LOCKED = "somebody who has locked it, perhaps on another host"
 
 SCAN_DEADLINE = 60.0
 """Seconds for reading all headers in one folder."""
+PATIENCE = 3.0
+"""Seconds that an opener without a name gets to let go."""
 
 
-def find_users(host: Host, image: Image, writing: bool = False) -> tuple[str, ...]:
+def with_users(
+    sight: VolumeSight,
+    wanted: WantedVolume,
+    users: Callable[[], tuple[str, ...]],
+    readers: Callable[[VolumeSight], VolumeSight],
+    end: Callable[[], int | str],
+) -> VolumeSight:
+    """Return what is seen, with as much of who uses the volume as matters to what is wanted of it.
+
+    The costly questions come last, and only where they matter: `users` tells who has it open, `readers` adds what reads
+    from it, `end` tells how far its content reaches, or why nobody knows.
+    """
+    volume = sight.volume
+    if volume is None or not _is_touched(wanted, sight.unit, volume):
+        return sight
+    sight = replace(sight, users=users())
+    shrinks = isinstance(wanted.capacity, int) and wanted.capacity < volume.capacity and wanted.allow_shrink
+    if wanted.state != "absent" and wanted.upload_from is None and not shrinks:
+        return sight
+    sight = readers(sight)
+    if not shrinks or wanted.state == "absent" or sight.users:
+        return sight
+    try:
+        found = end()
+    except SanError as error:
+        found = error.message
+    except OSError as error:
+        found = f"its content cannot be read: {os.strerror(error.errno or 0)}"
+    return replace(sight, end_unknown=found) if isinstance(found, str) else replace(sight, end=found)
+
+
+def _is_touched(wanted: WantedVolume, unit: int, volume: Volume) -> bool:
+    """Tell whether it matters who uses the volume."""
+    if wanted.state == "absent" or wanted.upload_from is not None:
+        return True
+    return isinstance(wanted.capacity, int) and rounded_up(wanted.capacity, unit) != volume.capacity
+
+
+def image_users(host: Host, image: Image, writing: bool = False) -> tuple[str, ...]:
     """Return who has an image open, or only who may be `writing` to it; where nobody can tell, somebody has."""
     own, look_for = os.getpid(), writers_of_file if writing else users_of_file
 
@@ -46,7 +89,7 @@ def find_users(host: Host, image: Image, writing: bool = False) -> tuple[str, ..
     return (LOCKED,) if locked else ()
 
 
-def with_dependents(
+def with_readers(
     host: Host, sight: VolumeSight, path: str, own: tuple[str, ...], others: tuple[str, ...]
 ) -> VolumeSight:
     """Return what is seen, with the images that read from a volume. If its own pool does not answer, nobody knows."""
@@ -60,7 +103,7 @@ def with_dependents(
             silent[folder] = told
         else:
             warnings.append(f"whether a volume in {folder} reads from {path} is not known: {told}")
-    return replace(sight, dependents=tuple(found), silent=silent, warnings=tuple(warnings))
+    return replace(sight, dependents=(*sight.dependents, *found), silent=silent, warnings=tuple(warnings))
 
 
 def _read_from(host: Host, folder: str, path: str) -> list[str] | str:
@@ -83,5 +126,36 @@ def device_users(host: Host, path: str) -> tuple[str, ...]:
         return ("somebody, perhaps: the kernel does not know it as a device",)
     found = bare.read_bare(host, [kernel]).get(kernel)
     told = {f"{use.kind} {use.by}": None for use in (found.uses if found else ()) if use.active}
-    told.update(dict.fromkeys(pool_look.find_users(host, (f"/dev/{kernel}",)).get(f"/dev/{kernel}", ())))
+    told.update(dict.fromkeys(_openers(host, kernel)))
     return tuple(told)
+
+
+def _openers(host: Host, kernel: str) -> tuple[str, ...]:
+    """Return the processes that have a device open, and what is on top of it."""
+    return find_users(host, (f"/dev/{kernel}",)).get(f"/dev/{kernel}", ())
+
+
+def lv_users(host: Host, lv: GroupVolume) -> tuple[str, ...]:
+    """Return who has a logical volume open, by as good a name as there is."""
+    told = {f"{use.kind} {use.by}": None for use in lv.uses if use.active and use.kind not in ("open", "qemu")}
+    guests = {f"guest {use.by}": None for use in lv.uses if use.kind == "qemu"}
+    if not lv.held or not (told or guests or _stays_open(host, lv)):
+        return ()
+    if lv.kernel:
+        told.update(dict.fromkeys(_openers(host, lv.kernel)))
+    return tuple({**told, **guests}) or ("somebody that does not show (a process in the kernel, an export)",)
+
+
+def _stays_open(host: Host, lv: GroupVolume) -> bool:
+    """Tell whether a logical volume is open for longer than udev looks at what was written to it."""
+    number = host.read(f"/sys/class/block/{lv.kernel}/dev") if lv.kernel else None
+    if number is None:
+        return True
+
+    def is_open() -> bool:
+        return dm.open_counts(host, [number]).get(number, 0) > 0
+
+    try:
+        return wait_until(host, is_open, lambda now: not now, PATIENCE)
+    except SanError:
+        return True

@@ -96,7 +96,7 @@ def list_volumes(host: Host, pool: PoolDefinition, seen: Seen, deadline: float) 
 def type_of(known: Known) -> PoolType:
     """Return a pool's type. Raises RefusedError where somebody has written what cannot be worked with."""
     try:
-        kinds = [(pool_type(pool.type), pool) for pool in (known.pool, known.started) if pool is not None]
+        kinds = [(pool_type(pool.type), pool) for pool in known.definitions]
         for kind, pool in kinds:
             kind.check(pool)
     except ValueError as wrong:
@@ -109,7 +109,5 @@ def type_of(known: Known) -> PoolType:
 
 def quiet_needs(kind: PoolType, known: Known) -> Needs:
     """Return what has to be known to tell whether a pool runs: not who uses it, nor what is on a group's devices."""
-    needs = Needs()
-    for pool in (known.pool, known.started):
-        needs = needs if pool is None else needs + kind.needs(pool)
+    needs = sum(map(kind.needs, known.definitions), Needs())
     return replace(needs, devices=needs.devices if needs.group is None else (), users=())

@@ -31,6 +31,7 @@ FILES: tuple[str, ...] = (
     "_apply/pool_ways.py",
     "_apply/pools_native.py",
     "_apply/removal.py",
+    "_apply/reservations.py",
     "_boot/console.py",
     "_boot/pools.py",
     "_boot/pools_main.py",

@@ -23,7 +23,6 @@ from ansible_collections.virt.san.plugins.module_utils._model.block import (
     Path,
     San,
 )
-from ansible_collections.virt.san.plugins.module_utils._model.fabric import Hba
 from ansible_collections.virt.san.plugins.module_utils._model.grouping import Group, SeenPath, group_paths
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
 
@@ -44,11 +43,6 @@ class Daemon(NamedTuple):
     queueing: Mapping[str, str]
     """By kernel name of the map."""
     warnings: tuple[str, ...]
-
-
-def read_hbas(host: Host) -> tuple[Hba, ...]:
-    """Return all HBAs, by number."""
-    return read_fabric(host).hbas
 
 
 def read_san(

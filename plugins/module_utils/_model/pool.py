@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Union
 
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
@@ -110,6 +110,24 @@ class Permissions:
     label: str | None = None
     """libvirt reports it and sets it nowhere; so do we."""
 
+    @property
+    def settable(self) -> Permissions:
+        """Return what of them takes effect."""
+        return replace(self, label=None)
+
+    def differing_from(self, mode: int | None, owner: int | None, group: int | None) -> Permissions:
+        """Return what is to be set on something that has these."""
+        return Permissions(
+            mode=self.mode if self.mode != mode else None,
+            owner=self.owner if self.owner != owner else None,
+            group=self.group if self.group != group else None,
+        )
+
+    def shown(self) -> dict[str, Any]:
+        """Return what is set, for diffs."""
+        mode = None if self.mode is None else format_mode(self.mode)
+        return _set({"mode": mode, "owner": self.owner, "group": self.group})
+
 
 @dataclass(frozen=True)
 class Target:
@@ -138,9 +156,8 @@ class PoolDefinition:
         if self.source.adapter is not None:
             kind = "fc_host" if isinstance(self.source.adapter, FcHostAdapter) else "scsi_host"
             source["adapter"] = {"type": kind, **_set(asdict(self.source.adapter))}
-        permissions = _set(asdict(self.target.permissions))
-        if self.target.permissions.mode is not None:
-            permissions["mode"] = format_mode(self.target.permissions.mode)
+        given = self.target.permissions
+        permissions = {**given.shown(), **_set({"label": given.label})}
         target = {"path": self.target.path, **({"permissions": permissions} if permissions else {})}
         told = {"name": self.name, "uuid": self.uuid, "type": self.type, "source": source, "target": _set(target)}
         return {**told, **self.kept.to_dict()}

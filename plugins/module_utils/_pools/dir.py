@@ -21,8 +21,7 @@ class DirPool:
         folders.check_source(pool, ())
 
     def needs(self, pool: PoolDefinition) -> Needs:
-        path = folders.check_target(pool)
-        return Needs(folders=(path,), mounts=(path,), users=(path,), space=(path,))
+        return folders.needs(pool)
 
     def adopts(self, pool: PoolDefinition, seen: Seen) -> str | None:
         return None

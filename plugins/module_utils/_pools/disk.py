@@ -16,7 +16,7 @@ from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import devices
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Needs, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
-from ansible_collections.virt.san.plugins.module_utils._pools.folders import check_source
+from ansible_collections.virt.san.plugins.module_utils._pools.folders import check_device_target, check_source
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import EraseTable, MakeTable
 
 MADE = ("gpt", "dos")
@@ -36,11 +36,7 @@ class DiskPool:
             raise ValueError(
                 f"source.format: {pool.source.format} cannot be kept yet, only {', '.join(MADE)} and unknown"
             )
-        if not f"{pool.target.path}/".startswith("/dev/"):
-            raise ValueError("target.path: partitions are devices, somewhere below /dev; leave it out")
-        given = pool.target.permissions
-        if (given.mode, given.owner, given.group) != (None, None, None):
-            raise ValueError("target.permissions: a pool of type disk has no folder of its own")
+        check_device_target(pool, "partitions")
 
     def needs(self, pool: PoolDefinition) -> Needs:
         return Needs(devices=(devices.device_name(pool),), tables=True)

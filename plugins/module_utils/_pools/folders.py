@@ -1,21 +1,16 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What types have in common whose pools are folders: what they take, how the folder is made, compared and removed."""
+"""What types take as source and target; where pools are folders, how the folder is made, compared and removed."""
 
 from __future__ import annotations
 
 from collections.abc import Container
 
 from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, RefusedError
-from ansible_collections.virt.san.plugins.module_utils._model.pool import (
-    Permissions,
-    PoolDefinition,
-    Source,
-    format_mode,
-)
+from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition, Source
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
-from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Folder, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Needs, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     EmptyFolder,
     MakeFolder,
@@ -49,6 +44,19 @@ def check_target(pool: PoolDefinition) -> str:
     return path
 
 
+def check_device_target(pool: PoolDefinition, what: str) -> None:
+    """Raise ValueError for a target that is not among the host's devices, as `what` the pool has is."""
+    if not f"{pool.target.path}/".startswith("/dev/"):
+        raise ValueError(f"target.path: {what} are devices, somewhere below /dev; leave it out")
+    check_no_folder(pool)
+
+
+def check_no_folder(pool: PoolDefinition) -> None:
+    """Raise ValueError for the permissions of a folder that a pool of this type does not have."""
+    if pool.target.permissions.settable != Permissions():
+        raise ValueError(f"target.permissions: a pool of type {pool.type} has no folder of its own")
+
+
 def check_source(pool: PoolDefinition, taken: Container[str]) -> None:
     """Raise ValueError where the source has something that the type does nothing with, or more is said of it."""
     if pool.kept.single_host and "single_host" not in taken:
@@ -60,6 +68,24 @@ def check_source(pool: PoolDefinition, taken: Container[str]) -> None:
 
 OPTIONS = {"directory": "dir", "hosts": "host", "protocol_version": "protocol"}
 """Fields of a source, by the names that people know."""
+
+
+def needs(pool: PoolDefinition) -> Needs:
+    """Return what has to be known of the pool's folder, or of what is mounted there. Raises ValueError."""
+    path = check_target(pool)
+    return Needs(folders=(path,), mounts=(path,), users=(path,), space=(path,))
+
+
+def mount_point(pool: PoolDefinition, seen: Seen) -> str:
+    """Return where the pool is to be mounted. Raises RefusedError where that cannot be."""
+    path = check_target(pool)
+    refuse_link(seen, path)
+    found = seen.mounts.get(path)
+    if found is not None:
+        raise RefusedError(
+            f"{found.source} is mounted on {path} already: unmount it, or name another target.path", path=path
+        )
+    return path
 
 
 def require_answer(seen: Seen, path: str) -> None:
@@ -94,26 +120,15 @@ def build(pool: PoolDefinition, seen: Seen, path: str) -> tuple[Step, ...]:
 
 def adjust(pool: PoolDefinition, seen: Seen, path: str) -> Changes:
     """Return what gives the folder the permissions that it is to have."""
-    found, wanted = seen.folders.get(path), pool.target.permissions
+    found = seen.folders.get(path)
     if found is None:
         return Changes()
-    different = Permissions(
-        mode=wanted.mode if wanted.mode != found.mode else None,
-        owner=wanted.owner if wanted.owner != found.owner else None,
-        group=wanted.group if wanted.group != found.group else None,
-    )
+    different = pool.target.permissions.differing_from(found.mode, found.owner, found.group)
     if different == Permissions():
         return Changes()
-    then = Folder(
-        mode=found.mode if different.mode is None else different.mode,
-        owner=found.owner if different.owner is None else different.owner,
-        group=found.group if different.group is None else different.group,
-    )
-    return Changes((SetPermissions(path, different),), {"folder": shown(found)}, {"folder": shown(then)})
-
-
-def shown(folder: Folder) -> dict[str, object]:
-    return {"mode": format_mode(folder.mode), "owner": folder.owner, "group": folder.group}
+    before = Permissions(found.mode, found.owner, found.group).shown()
+    after = {**before, **different.shown()}
+    return Changes((SetPermissions(path, different),), {"folder": before}, {"folder": after})
 
 
 def delete(seen: Seen, path: str) -> tuple[Step, ...]:

@@ -55,8 +55,7 @@ class FsPool:
             raise ValueError(f"source.format: {pool.source.format} cannot be kept yet, only {', '.join(MADE)} and auto")
 
     def needs(self, pool: PoolDefinition) -> Needs:
-        path = folders.check_target(pool)
-        return Needs((path,), (path,), (path,), (path,), (devices.device_name(pool),))
+        return folders.needs(pool) + Needs(devices=(devices.device_name(pool),))
 
     def adopts(self, pool: PoolDefinition, seen: Seen) -> str | None:
         found = devices.device(pool, seen)
@@ -105,13 +104,7 @@ class FsPool:
         return self.is_running(pool, seen) and "ro" not in pool.source.mount_options
 
     def start(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
-        path = folders.check_target(pool)
-        folders.refuse_link(seen, path)
-        mounted = seen.mounts.get(path)
-        if mounted is not None:
-            raise RefusedError(
-                f"{mounted.source} is mounted on {path} already: unmount it, or name another target.path", path=path
-            )
+        path = folders.mount_point(pool, seen)
         found = devices.require_device(pool, seen, f"starting pool {pool.name}")
         there = _own(pool, seen)
         kind = there.kind if there is not None else str(pool.source.format)
@@ -120,8 +113,7 @@ class FsPool:
             _require_one_host(pool, found, found.contents.mmp is not None)
         mmp = found.contents.mmp if there is not None else Mmp()
         protected = kind == PROTECTED and found.disk.shared and mmp is not None
-        given = pool.target.permissions
-        permissions = Permissions(given.mode, given.owner, given.group)
+        permissions = pool.target.permissions.settable
         ruled = permissions != Permissions() and "ro" not in pool.source.mount_options
         patience = PATIENCE if protected else 0.0
         mount = Mount(found.disk.path, path, kind, (*SAFE, *pool.source.mount_options), patience)

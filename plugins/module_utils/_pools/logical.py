@@ -16,7 +16,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDe
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import group as groups
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Needs, Seen
-from ansible_collections.virt.san.plugins.module_utils._pools.folders import check_source
+from ansible_collections.virt.san.plugins.module_utils._pools.folders import check_no_folder, check_source
 
 FORMATS = (None, "unknown", "lvm2")
 TAKEN = ("devices", "name", "format")
@@ -34,9 +34,7 @@ class LogicalPool:
             raise ValueError(f"source.format: a pool of type logical is lvm2, not {pool.source.format}")
         if pool.target.path not in (None, f"/dev/{name}"):
             raise ValueError(f"target.path: the volumes of group {name} are in /dev/{name}; leave it out")
-        given = pool.target.permissions
-        if (given.mode, given.owner, given.group) != (None, None, None):
-            raise ValueError("target.permissions: a pool of type logical has no folder of its own")
+        check_no_folder(pool)
         names = _devices(pool)
         if len(set(names)) != len(names):
             raise ValueError("source.devices: a device is named more than once")

@@ -16,8 +16,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDe
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Needs, Seen, Way
-
-FOLDER = "/dev"
+from ansible_collections.virt.san.plugins.module_utils._pools.folders import check_device_target
 
 
 class LunPool:
@@ -70,11 +69,7 @@ class LunPool:
 
 def check_target(pool: PoolDefinition) -> None:
     """Raise ValueError for a target that is not among the host's devices."""
-    if not f"{pool.target.path}/".startswith(f"{FOLDER}/"):
-        raise ValueError(f"target.path: logical units are devices, somewhere below {FOLDER}; leave it out")
-    given = pool.target.permissions
-    if (given.mode, given.owner, given.group) != (None, None, None):
-        raise ValueError(f"target.permissions: a pool of type {pool.type} has no folder of its own")
+    check_device_target(pool, "logical units")
 
 
 def steps_of(way: Way | None) -> tuple[Step, ...]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space, parse_path
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import folders
@@ -48,8 +47,7 @@ class NetfsPool:
             raise ValueError(f"source.protocol: {source.protocol_version!r} is not a version of NFS: 3, 4, 4.1 or 4.2")
 
     def needs(self, pool: PoolDefinition) -> Needs:
-        path = folders.check_target(pool)
-        return Needs(folders=(path,), mounts=(path,), users=(path,), space=(path,))
+        return folders.needs(pool)
 
     def adopts(self, pool: PoolDefinition, seen: Seen) -> str | None:
         return None
@@ -70,13 +68,7 @@ class NetfsPool:
         return Changes()
 
     def start(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
-        path = folders.check_target(pool)
-        folders.refuse_link(seen, path)
-        found = seen.mounts.get(path)
-        if found is not None:
-            raise RefusedError(
-                f"{found.source} is mounted on {path} already: unmount it, or name another target.path", path=path
-            )
+        path = folders.mount_point(pool, seen)
         return (Mount(export(pool), path, "nfs", options(pool)),)
 
     def stop(self, pool: PoolDefinition, seen: Seen, force: bool) -> tuple[Step, ...]:

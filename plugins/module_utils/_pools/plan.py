@@ -52,6 +52,11 @@ class Known:
     def latest(self) -> PoolDefinition | None:
         return self.pool or self.started
 
+    @property
+    def definitions(self) -> tuple[PoolDefinition, ...]:
+        """Return all there are, the latest first."""
+        return tuple(one for one in (self.pool, self.started) if one is not None)
+
 
 @dataclass(frozen=True)
 class Wanted:

@@ -9,11 +9,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap, Portal
-from ansible_collections.virt.san.plugins.module_utils._model.pool import (
-    Permissions,
-    PoolDefinition,
-    format_mode,
-)
+from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 
 # What is written down of a pool.
@@ -279,6 +275,4 @@ class Unmount:
 
 def permissions_text(permissions: Permissions) -> str:
     """Return what is asked for, in a few words."""
-    mode = None if permissions.mode is None else format_mode(permissions.mode)
-    told = {"mode": mode, "owner": permissions.owner, "group": permissions.group}
-    return ", ".join(f"{name} {value}" for name, value in told.items() if value is not None) or "as it comes"
+    return ", ".join(f"{name} {value}" for name, value in permissions.shown().items()) or "as it comes"

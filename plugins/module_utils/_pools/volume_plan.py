@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, NotFoundError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.ids import format_size
-from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition, format_mode
+from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     FULL,
     NewVolume,
@@ -106,9 +106,7 @@ def _create(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind
         "backing": None if new.backing is None else new.backing.to_dict(),
     }
     if new.permissions != Permissions():
-        told = new.permissions
-        mode = None if told.mode is None else format_mode(told.mode)
-        after.update(mode=mode, owner=told.owner, group=told.group)
+        after.update({"mode": None, "owner": None, "group": None, **new.permissions.shown()})
     if new.thin_pool is not None:
         after["thin_pool"] = new.thin_pool
     return VolumePlan((*clear, CreateVolume(pool, new)), GONE, {"volume": after}, sight.warnings, new)
@@ -134,10 +132,10 @@ def _change(
                 warnings.append(_notice(volume, sight.users))
         steps.append(ResizeVolume(pool, volume, capacity, wanted.allocation == FULL))
         after["capacity"] = capacity
-    different = _permissions(wanted.permissions, volume)
+    different = wanted.permissions.differing_from(volume.mode, volume.owner, volume.group)
     if different != Permissions():
         steps.append(PermitVolume(pool, volume, different))
-        after.update(_shown(different))
+        after.update(different.shown())
     return VolumePlan(tuple(steps), {"volume": before}, {"volume": after}, tuple(warnings))
 
 
@@ -149,21 +147,6 @@ def _capacity(wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> int |
     capacity = rounded_up(wanted.capacity, sight.unit)
     right = volume.capacity == capacity or 0 <= volume.capacity - wanted.capacity < sight.slack
     return None if right else capacity
-
-
-def _permissions(wanted: Permissions, volume: Volume) -> Permissions:
-    """Return what of the permissions is to be changed."""
-    return Permissions(
-        mode=wanted.mode if wanted.mode != volume.mode else None,
-        owner=wanted.owner if wanted.owner != volume.owner else None,
-        group=wanted.group if wanted.group != volume.group else None,
-    )
-
-
-def _shown(permissions: Permissions) -> dict[str, Any]:
-    mode = None if permissions.mode is None else format_mode(permissions.mode)
-    told = {"mode": mode, "owner": permissions.owner, "group": permissions.group}
-    return {name: value for name, value in told.items() if value is not None}
 
 
 def _notice(volume: Volume, users: tuple[str, ...]) -> str:

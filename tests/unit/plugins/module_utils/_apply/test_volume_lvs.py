@@ -12,7 +12,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_devices, volume, volume_lvs
+from ansible_collections.virt.san.plugins.module_utils._apply import (
+    pool,
+    pool_devices,
+    volume,
+    volume_lvs,
+    volume_users,
+)
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import NativeVolumes
 from ansible_collections.virt.san.plugins.module_utils._errors import (
@@ -69,7 +75,7 @@ THIN = tuple({**stage, "thin_pool": "t"} if "capacity" in stage else stage for s
 @pytest.mark.parametrize("stages", [LINEAR, THIN], ids=["linear", "thin"])
 def test_planned_done_and_done_again(machine: LvmMachine, stages: tuple[dict[str, Any], ...], monkeypatch: Any) -> None:
     machine.put("t", 2, layout="thin,pool")
-    monkeypatch.setattr(volume_lvs, "_end", lambda *_args: (0, ""))
+    monkeypatch.setattr(volume_lvs, "_end", lambda *_args: 0)
     for stage in stages:
         before = machine.group
         planned = run(machine, check_mode=True, **stage)
@@ -83,7 +89,7 @@ def test_planned_done_and_done_again(machine: LvmMachine, stages: tuple[dict[str
 
 
 def test_what_is_run(machine: LvmMachine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(volume_lvs, "_end", lambda *_args: (0, ""))
+    monkeypatch.setattr(volume_lvs, "_end", lambda *_args: 0)
     told = run(machine, capacity=Share(50)).facts["volume"]
     assert (told["key"], told["path"], told["capacity"]) == ("uuid-1", f"/dev/{NAME}/a", 5 * EXTENT)
     assert not run(machine, capacity=Share(50)).changed
@@ -198,11 +204,11 @@ class TestInUse:
             machine.change("a", opened=bool(now))
             return {"253:7": now} if now else {}
 
-        monkeypatch.setattr(volume_lvs.dm, "open_counts", count)
+        monkeypatch.setattr(volume_users.dm, "open_counts", count)
         assert run(machine, state="absent").changed
         machine.put("a", opened=True, kernel="dm-7")
         counts += [1] * 1000
-        monkeypatch.setattr(volume_lvs, "PATIENCE", 0.5)
+        monkeypatch.setattr(volume_users, "PATIENCE", 0.5)
         with pytest.raises(InUseError, match="somebody that does not show"):
             run(machine, state="absent")
 

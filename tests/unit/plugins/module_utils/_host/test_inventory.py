@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import inventory, lvm, multipath, udev
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_hbas, read_san
+from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.tests.unit.support.recorded import RecordedHost, names, recorded
 
 BOTH = pytest.mark.parametrize("distro", ["debian12", "debian13"], scope="class")
@@ -44,7 +44,7 @@ class TestFibreChannel:
     case = "fc"
 
     def test_hbas(self, host):
-        first, second, virtual = read_hbas(host)
+        first, second, virtual = read_san(host).hbas
         assert [hba.transport for hba in (first, second, virtual)] == ["fcoe"] * 3
         assert first.port_state == second.port_state == "Online"
         assert first.fabric_name != second.fabric_name
@@ -57,7 +57,7 @@ class TestFibreChannel:
         assert target.roles == ("FCP Target", "FCP Initiator")
 
     def test_a_virtual_hba_and_its_parent(self, host):
-        first, second, virtual = read_hbas(host)
+        first, second, virtual = read_san(host).hbas
         assert (virtual.parent, virtual.npiv.capable) == ("host0", False)
         assert (first.npiv.capable, first.npiv.max_vports, first.npiv.vports_in_use) == (True, 65535, 1)
         (vport,) = first.npiv.vports

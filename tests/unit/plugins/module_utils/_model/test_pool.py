@@ -122,3 +122,12 @@ def test_for_people() -> None:
 
 def test_space() -> None:
     assert Space(10, 3).allocation == 7
+
+
+def test_permissions_that_differ() -> None:
+    wanted = Permissions(0o711, 0, None, "label")
+    assert wanted.settable == Permissions(0o711, 0)
+    assert wanted.differing_from(0o711, 0, 9) == Permissions()
+    assert wanted.differing_from(0o755, 7, 9) == Permissions(0o711, 0)
+    assert wanted.differing_from(None, None, None).shown() == {"mode": "0711", "owner": 0}
+    assert Permissions().shown() == {}
