@@ -79,7 +79,7 @@ def test_of_hbas_that_are_not_scanned_the_first_look_counts(machine):
 
     asked = Request(hbas=("host1",))
     first = machine.look(None, asked, None, uses=False)
-    assert states(first) == dict.fromkeys(("host0", "host1", "host2"), {"Online"})
+    assert states(first) == {name: {"Online"} for name in ("host0", "host1", "host2")}
     for place in ("fc_host", "fc_remote_ports"):
         for state in Path(machine.host.path(f"/sys/class/{place}")).glob("*/port_state"):
             state.write_text("Blocked")
