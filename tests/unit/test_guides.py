@@ -21,10 +21,15 @@ def specs():
     return catalogue.argument_specs(list(MODULES))
 
 
+@pytest.fixture(scope="module")
+def returns():
+    return catalogue.returned(ROOT)
+
+
 @pytest.mark.parametrize("page", guides.pages(ROOT), ids=lambda page: page.stem)
-def test_a_guide_shows_what_modules_take_and_return(page, specs):
+def test_a_guide_shows_what_modules_take_and_return(page, specs, returns):
     assert guides.misused(page, specs) == []
-    assert guides.lost_results(page, catalogue.returned(ROOT)) == []
+    assert guides.lost_results(page, returns) == []
 
 
 def test_each_request_is_one_task():
