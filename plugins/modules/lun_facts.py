@@ -88,6 +88,10 @@ options:
     type: list
     elements: str
     default: []
+  multipath:
+    description:
+      - V(true) - only logical units with a multipath device. V(false) - only those without one.
+    type: bool
   timeout:
     description:
       - Seconds that multipathd may take to answer, and LVM's tools together. What does not come in time is missing
@@ -121,6 +125,11 @@ EXAMPLES = r"""
       virt.san.lun_facts:
         gather_subset: [luns]
         luns: [27, 28]
+
+    - name: Look at LUNs that multipathd has not taken in
+      virt.san.lun_facts:
+        gather_subset: [luns]
+        multipath: false
 
     - name: Look at one LUN of one array by identity
       virt.san.lun_facts:
@@ -857,6 +866,7 @@ def main() -> None:
             "hba": {"type": "list", "elements": "str", "default": []},
             "target": {"type": "list", "elements": "str", "default": []},
             "device": {"type": "list", "elements": "str", "default": []},
+            "multipath": {"type": "bool"},
             "timeout": {"type": "float", "default": 30.0},
         },
         supports_check_mode=True,
@@ -880,6 +890,7 @@ def filters_of(host: Host, options: Mapping[str, Any]) -> Filters:
         hbas=parsed_list("hba", parse_hba, options["hba"]),
         targets=parsed_list("target", parse_port, options["target"]),
         devices=parsed_list("device", lambda device: existing_name(host, device), options["device"]),
+        mapped=options["multipath"],
     )
 
 

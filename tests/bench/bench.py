@@ -16,12 +16,13 @@ import fleet
 import lab_paths
 import npiv
 import table
+import volumes
 
 
 def main() -> int:
     rows: list[table.Row] = []
     failed = False
-    for part in (facts_scale, lab_paths, npiv, fleet):
+    for part in (facts_scale, lab_paths, npiv, volumes, fleet):
         try:
             rows += part.measure()
         except Exception:  # noqa: BLE001 - whatever it is, it is shown, and the run counts as failed

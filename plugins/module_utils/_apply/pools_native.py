@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 from ansible_collections.virt.san.plugins.module_utils._apply import keep_steps
 from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
@@ -46,6 +47,12 @@ def defined(host: Host, folder: str = files.DEFINITIONS) -> tuple[str, ...]:
     return tuple(
         name[: -len(".xml")] for name in host.entries(folder) if name.endswith(".xml") and not name.startswith(".")
     )
+
+
+@cache
+def _parsed(text: str) -> PoolDefinition:
+    """Return the pool that XML is about. Whoever looks at all pools meets each as often as there are pools."""
+    return parse_pool(text)
 
 
 class NativeKeeper:
@@ -101,7 +108,7 @@ class NativeKeeper:
         if data is None:
             return None, None
         try:
-            pool = parse_pool(data.decode("utf-8"))
+            pool = _parsed(data.decode("utf-8"))
             if pool.name != name:
                 return None, f"{path} is about another pool, {pool.name}"
         except ValueError as wrong:

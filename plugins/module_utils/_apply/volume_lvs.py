@@ -144,8 +144,7 @@ def volume_of(group: Group, lv: GroupVolume) -> Volume:
 
 def _reads_from(group: Group, lv: GroupVolume) -> bool:
     """Tell whether a volume needs what it is a snapshot of: a thin one of a thin one stands alone."""
-    thin = {one.name for one in group.volumes if one.is_thin}
-    return bool(lv.origin) and not (lv.is_thin and lv.origin in thin)
+    return bool(lv.origin) and not (lv.is_thin and lv.origin in group.thin_volumes)
 
 
 def _end(host: Host, lv: GroupVolume, path: str) -> int | str:

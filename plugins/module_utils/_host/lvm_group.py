@@ -26,12 +26,13 @@ from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
 from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import DEVICES_FILE, FILTER
 
 _COLUMNS = {
-    "pvs": "pv_uuid,pv_name,pv_size,dev_size,pv_used,pe_start,pv_missing,pv_duplicate,vg_uuid",
-    "vgs": "vg_uuid,vg_name,vg_size,vg_free,vg_extent_size,vg_systemid,vg_lock_type,vg_tags,vg_exported",
+    # Groups along with their PVs, of which each has one: every command reads all devices and all metadata anew.
+    "pvs": "pv_uuid,pv_name,pv_size,dev_size,pv_used,pe_start,pv_missing,pv_duplicate,"
+    "vg_uuid,vg_name,vg_size,vg_free,vg_extent_size,vg_systemid,vg_lock_type,vg_tags,vg_exported",
     "lvs": "lv_uuid,lv_name,vg_uuid,lv_path,lv_size,lv_active,lv_device_open,lv_layout,pool_lv,origin,"
     "data_percent,lv_tags,lv_kernel_major,lv_kernel_minor",
 }
-_ROWS = {"pvs": "pv", "vgs": "vg", "lvs": "lv"}
+_ROWS = {"pvs": "pv", "lvs": "lv"}
 _REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix", "--foreign", "--shared")
 PARTIAL = (0, 5)
 """Exit codes: 5 where something is wrong with some group; the report is there nevertheless."""
@@ -44,7 +45,9 @@ class _Machine(NamedTuple):
 
 
 def read_groups(host: Host, units: Iterable[LogicalUnit], uses: bool = True) -> GroupSight:
-    """Return all groups, with the identity of those of `units` that they are on; without `uses`, not who uses volumes.
+    """Return all groups, with the identity of those of `units` that they are on.
+
+    Without `uses`, for those who only look: neither who uses volumes, nor which devices LVM uses (`used`).
 
     Raises UnavailableError where LVM is not installed or would hang on a map without paths, CommandError.
     """
@@ -60,7 +63,7 @@ def read_groups(host: Host, units: Iterable[LogicalUnit], uses: bool = True) -> 
         {name: device.uses for name, device in read_bare(host, active).items()} if active else {},
     )
     groups, orphans = compose(machine, rows)
-    used = [exact_name(host, row["pv_name"]) or "" for row in _ask(host, "pvs", None)]
+    used = [exact_name(host, row["pv_name"]) or "" for row in _ask(host, "pvs", None)] if uses else []
     listing = FILTER if by_filter else DEVICES_FILE if lvm_conf.read_devices_file(host) is not None else ""
     return GroupSight(
         system_id=read_system_id(host),
@@ -96,9 +99,10 @@ def compose(
     volumes: dict[str, list[GroupVolume]] = {}
     for row in rows["lvs"]:
         volumes.setdefault(row.get("vg_uuid") or "", []).append(_volume(machine, row))
+    told = {row["vg_uuid"]: row for row in rows["pvs"] if row.get("vg_uuid")}
     groups = tuple(
         Group(
-            uuid=row["vg_uuid"],
+            uuid=uuid,
             name=row["vg_name"],
             size=_bytes(row["vg_size"]),
             free=_bytes(row["vg_free"]),
@@ -107,10 +111,10 @@ def compose(
             lock_type=row.get("vg_lock_type") or "",
             tags=tuple(tag for tag in (row.get("vg_tags") or "").split(",") if tag),
             exported=bool(row.get("vg_exported")),
-            pvs=tuple(members.get(row["vg_uuid"], ())),
-            volumes=tuple(volumes.get(row["vg_uuid"], ())),
+            pvs=tuple(members[uuid]),
+            volumes=tuple(volumes.get(uuid, ())),
         )
-        for row in rows["vgs"]
+        for uuid, row in sorted(told.items(), key=lambda one: (one[1]["vg_name"], one[0]))
     )
     return groups, tuple(members.get("", ()))
 
@@ -132,6 +136,7 @@ def _pv(machine: _Machine, row: Mapping[str, Any]) -> GroupPv:
 
 
 def _volume(machine: _Machine, row: Mapping[str, Any]) -> GroupVolume:
+    kernel = _kernel(machine.host, row)
     return GroupVolume(
         uuid=row["lv_uuid"],
         name=row["lv_name"],
@@ -139,13 +144,13 @@ def _volume(machine: _Machine, row: Mapping[str, Any]) -> GroupVolume:
         size=_bytes(row["lv_size"]),
         active=str(row.get("lv_active") or "").startswith("active"),
         opened=str(row.get("lv_device_open") or "") not in ("", "0", "unknown"),
-        uses=machine.uses.get(_kernel(machine.host, row), ()),
+        uses=machine.uses.get(kernel, ()),
         layout=row.get("lv_layout") or "",
         pool=row.get("pool_lv") or "",
         origin=row.get("origin") or "",
         tags=tuple(tag for tag in (row.get("lv_tags") or "").split(",") if tag),
         percent=_percent(row.get("data_percent")),
-        kernel=_kernel(machine.host, row),
+        kernel=kernel,
     )
 
 

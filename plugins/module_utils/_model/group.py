@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._model.block import Use
@@ -179,6 +180,11 @@ class Group:
     @property
     def missing(self) -> tuple[GroupPv, ...]:
         return tuple(pv for pv in self.pvs if pv.missing)
+
+    @cached_property
+    def thin_volumes(self) -> frozenset[str]:
+        """Return the names of its thin volumes: asked for each volume, found once."""
+        return frozenset(one.name for one in self.volumes if one.is_thin)
 
     @property
     def label(self) -> str:

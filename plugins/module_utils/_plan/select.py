@@ -32,6 +32,8 @@ class Filters:
     targets: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     """Kernel names of whole disks."""
+    mapped: bool | None = None
+    """Only those with a multipath device, or only those without one."""
 
 
 def is_called(hba: Hba, name: str) -> bool:
@@ -72,6 +74,8 @@ def select_units(units: Iterable[LogicalUnit], hbas: Iterable[Hba], filters: Fil
 
 def _unit_fits(unit: LogicalUnit, filters: Filters, hbas: frozenset[str]) -> bool:
     if filters.size is not None and unit.size != filters.size:
+        return False
+    if filters.mapped is not None and filters.mapped != (unit.map is not None):
         return False
     if filters.wwids and not unit.is_known_as(filters.wwids):
         return False

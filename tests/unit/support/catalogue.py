@@ -158,6 +158,12 @@ def documentation(root: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+def returned(root: Path) -> dict[str, dict[str, Any]]:
+    """Return the modules' RETURN."""
+    paths = sorted((root / "plugins" / "modules").glob("*.py"))
+    return {path.stem: yaml.safe_load(_literals(path).get("RETURN", "{}")) for path in paths}
+
+
 def _literals(path: Path) -> dict[str, str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {

@@ -25,6 +25,7 @@ DEFAULTS = {
     "hba": [],
     "target": [],
     "device": [],
+    "multipath": None,
     "timeout": 30.0,
 }
 

@@ -12,15 +12,24 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_devices, pool_info, pool_look
+from ansible_collections.virt.san.plugins.module_utils._apply import (
+    pool,
+    pool_devices,
+    pool_info,
+    pool_look,
+    pools_native,
+)
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_info import gather
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_lvs import list_volumes
 from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import folders, images
 from ansible_collections.virt.san.plugins.module_utils._model.block import San
+from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight, GroupVolume
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Source, SourceDevice, Target
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
-from ansible_collections.virt.san.tests.unit.support.groups import EXTENT, NAME
+from ansible_collections.virt.san.tests.unit.support.groups import EXTENT, NAME, group
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
 from ansible_collections.virt.san.tests.unit.support.volume_lvm import LvmMachine
 from ansible_collections.virt.san.tests.unit.support.volume_machine import qcow2
@@ -109,6 +118,35 @@ def test_by_name(machine: LvmMachine) -> None:
     assert list(told(machine)) == ["images", "isos"]
     assert list(told(machine, "isos", "none", "isos")) == ["isos"]
     assert told(machine, "isos")["isos"]["persistent"] is False
+
+
+class TestLargePools:
+    def test_each_definition_is_parsed_once(self, machine: LvmMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        plain, parsed = pools_native.parse_pool, []
+        for number in range(5):
+            one = replace(IMAGES, name=f"images{number}", target=Target(f"/images{number}"))
+            start(machine, one)
+
+        def counted(text: str) -> PoolDefinition:
+            parsed.append(text)
+            return plain(text)
+
+        pools_native._parsed.cache_clear()
+        monkeypatch.setattr(pools_native, "parse_pool", counted)
+        assert len(told(machine)) == 5
+        assert len(parsed) == 5
+
+    def test_volumes_are_gone_through_once_for_all_of_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        volumes = [GroupVolume(f"uuid-{number}", f"v{number}", "", EXTENT, pool="t") for number in range(200)]
+        volumes += [replace(one, uuid=f"s{one.uuid}", name=f"s{one.name}", origin=one.name) for one in volumes]
+        looks = []
+        plain = GroupVolume.is_thin.fget
+        monkeypatch.setattr(GroupVolume, "is_thin", property(lambda one: looks.append(one) or plain(one)))
+        seen = Seen(groups=GroupSight(groups=(replace(group(), volumes=tuple(volumes)),)))
+        found = list_volumes(replace(GUESTS, source=Source()), seen)
+        assert len(found) == 400
+        assert all(one.backing is None for one in found), "a thin snapshot stands alone"
+        assert len(looks) <= 2 * len(volumes)
 
 
 class TestWhatGoesWrong:

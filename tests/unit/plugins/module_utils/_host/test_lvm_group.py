@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,7 @@ VG = {
     "vg_tags": "virt.san,other",
     "vg_exported": "",
 }
+NO_VG = {**dict.fromkeys(VG, ""), "vg_size": "0", "vg_free": "0", "vg_extent_size": "0"}
 LV = {
     "lv_uuid": "lv-1",
     "lv_name": "root",
@@ -84,6 +85,7 @@ class Lvm:
 
     root: Path
     rows: dict[str, list[dict[str, str]]]
+    asked: list[str] = field(default_factory=list)
     ran: list[str] = field(default_factory=list)
     code: int = 0
     ignores: bool = False
@@ -92,7 +94,8 @@ class Lvm:
     def __call__(self, argv, _deadline, _stdin=None) -> Completed:
         assert argv[0] == "lvm"
         tool, rest = argv[1], list(argv[2:])
-        if tool in ("pvs", "vgs", "lvs"):
+        if tool in ("pvs", "lvs"):
+            self.asked.append(tool)
             assert rest[:7] == ["--reportformat", "json", "--units", "b", "--nosuffix", "--foreign", "--shared"]
             report = {"report": [{tool[:2]: self.rows[tool]}], "log": []}
             return Completed(tuple(argv), self.code, json.dumps(report), "")
@@ -117,7 +120,9 @@ def machine(tmp_path) -> Callable[..., tuple[Host, Lvm]]:
     (tmp_path / "proc/sys/kernel/hostname").write_text("kvm1\n")
 
     def put(pvs=(PV,), vgs=(VG,), lvs=(IDLE,)):
-        lvm = Lvm(tmp_path, {"pvs": list(pvs), "vgs": list(vgs), "lvs": list(lvs)})
+        groups = {vg["vg_uuid"]: vg for vg in vgs}
+        rows = [{**pv, **groups.get(pv["vg_uuid"], NO_VG)} for pv in pvs]
+        lvm = Lvm(tmp_path, {"pvs": rows, "lvs": list(lvs)})
         return Host(str(tmp_path), runner=lvm), lvm
 
     return put
@@ -149,6 +154,23 @@ def test_a_group(machine) -> None:
     assert seen.group_on("dm-1") is seen.groups[0]
     assert seen.group_on("") is None
     assert seen.groups[0].to_dict()["pvs"][1]["missing"]
+
+
+def test_groups_come_by_name_whatever_their_devices_are_called(machine) -> None:
+    other = {**VG, "vg_uuid": "vg-0", "vg_name": "zoo"}
+    twin = {**VG, "vg_uuid": "vg-2"}
+    pvs = [{**PV, "pv_uuid": f"pv-{vg}", "vg_uuid": vg} for vg in ("vg-0", "vg-2", "vg-1")]
+    host, _lvm = machine(pvs=pvs, vgs=(other, twin, VG))
+    found = read_groups(host, []).groups
+    assert [(one.name, one.uuid) for one in found] == [("guests", "vg-1"), ("guests", "vg-2"), ("zoo", "vg-0")]
+
+
+def test_who_only_looks_asks_lvm_once_for_each_kind(machine) -> None:
+    host, lvm = machine(pvs=(PV, FREE))
+    seen = read_groups(host, [], uses=False)
+    assert lvm.asked == ["pvs", "lvs"]
+    assert seen.used == frozenset()
+    assert replace(read_groups(host, []), used=frozenset()) == seen
 
 
 def test_an_active_volume(machine) -> None:

@@ -96,6 +96,12 @@ def test_by_hba_device_and_size():
     assert chosen(size=2048) == [TWO]
 
 
+def test_by_multipath_device():
+    assert chosen(mapped=True) == [ONE, "3600140500"]
+    assert chosen(mapped=False) == [TWO]
+    assert chosen(mapped=False, devices=("sda",)) == [LOCAL]
+
+
 def test_hbas_by_target():
     assert [hba.name for hba in select_hbas(HBAS, Filters(targets=(IQN,)))] == ["host2"]
 
