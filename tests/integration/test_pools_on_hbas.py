@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, PORTALS, Ansible, Lab, Run
-from .playing import Task, one, play, pool, shell, without_uuid
+from .playing import Task, one, play, pool, shell, virsh, without_uuid
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -22,7 +22,6 @@ SCAN = (
 )
 MAP = "multipath -a {wwid} >/dev/null; multipathd add map {wwid} >/dev/null; udevadm settle --timeout=60; "
 OURS = "find /etc/virt-san /run/virt-san -type f 2>/dev/null; true"
-LIBVIRT = "virsh -q pool-define --validate /etc/virt-san/pools/{name}.xml; virsh -q pool-undefine {name}"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +47,10 @@ def info(title: str, *names: str) -> Task:
     }
 
 
+def libvirt_takes(name: str) -> Task:
+    return virsh("libvirt", f"pool-define --validate /etc/virt-san/pools/{name}.xml", f"pool-undefine {name}")
+
+
 def through_all_states(wanted: dict[str, Any], *while_active: Task) -> list[Task]:
     """Return the tasks: each state in check mode, for real and once more; libvirt is to take the definition."""
     name = wanted["name"]
@@ -59,7 +62,7 @@ def through_all_states(wanted: dict[str, Any], *while_active: Task) -> list[Task
             pool(f"{state} again", **wanted, state=state),
         ]
         if state == "present":
-            tasks.append(shell("libvirt", LIBVIRT.format(name=name)))
+            tasks.append(libvirt_takes(name))
         if state == "active":
             tasks += [info("volumes", name), *while_active]
     return tasks
@@ -337,7 +340,7 @@ def test_passwords(lab: Lab, ansible: Ansible, target: str) -> None:
             "find /etc/virt-san/secrets /etc/iscsi/nodes /var/lib/iscsi/nodes -type f ! -perm 600 2>/dev/null"
             "; grep -rl not-a- /etc/virt-san/pools /run/virt-san; true",
         ),
-        shell("libvirt", LIBVIRT.format(name="array")),
+        libvirt_takes("array"),
         pool("down", name="array", state="inactive"),
         pool("by name", name="array", state="active"),
         pool("gone", name="array", state="absent"),
