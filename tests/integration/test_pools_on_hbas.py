@@ -91,6 +91,7 @@ def names(found: dict[str, Any]) -> set[str]:
 # Type mpath
 
 
+@pytest.mark.full
 def test_all_multipath_devices(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
     """One volume a LUN, by its WWID; nothing on the host changes with the pool."""
     before = {host: lab.ssh(host, "dmsetup table; cat /proc/partitions") for host in HOSTS}
