@@ -46,7 +46,8 @@ def exported(lab: Lab) -> Iterator[None]:
         lab.ssh(host, f"rm -rf {PLACE}")
 
 
-@pytest.mark.parametrize("kind", [pytest.param("dir", marks=pytest.mark.full), "netfs"])
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["dir", "netfs"])
 def test_every_state(lab: Lab, ansible: Ansible, kind: str) -> None:
     """What check mode and its diff say is what is done, and the second time there is nothing to do."""
     wanted = POOLS[kind]
