@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import iscsi, iscsi_records, iscsiadm, systemd
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.parallel import in_parallel
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
     DEFAULT_INTERFACE,
     Chap,
@@ -157,7 +158,7 @@ def knock_all(portals: Collection[Portal], interface: str, deadline: float) -> d
     if interface != DEFAULT_INTERFACE:
         return {}
     seconds = min(deadline, iscsiadm.KNOCK_DEADLINE)
-    found = iscsiadm.in_parallel(portals, lambda portal: iscsiadm.knock(portal, seconds))
+    found = in_parallel(portals, lambda portal: iscsiadm.knock(portal, seconds))
     return {portal: problem for portal, problem in found.items() if problem is not None}
 
 

@@ -17,6 +17,7 @@ from ansible_collections.virt.san.plugins.module_utils._host import (
     systemd,
 )
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.parallel import in_parallel
 from ansible_collections.virt.san.plugins.module_utils._host.wait import require, wait_until
 from ansible_collections.virt.san.plugins.module_utils._model import iscsi as model
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import NodeRecord, Portal, Problem, Wanted
@@ -97,7 +98,7 @@ def _log_in(host: Host, step: LogIn, timeout: float) -> Mapping[Portal, Problem]
 
     failed = {
         portal: Problem(problem.reason, f"no login: {problem.text}")
-        for portal, problem in iscsiadm.in_parallel(step.portals, log_in).items()
+        for portal, problem in in_parallel(step.portals, log_in).items()
         if problem is not None
     }
     logged_in = tuple(portal for portal in step.portals if portal not in failed)

@@ -22,7 +22,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     UnavailableError,
     WaitTimeoutError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import children, fc, npiv, scan, scsi, udev
+from ansible_collections.virt.san.plugins.module_utils._host import children, fc, npiv, scan, scsi
 from ansible_collections.virt.san.plugins.module_utils._host.children import ChildResult, Write
 from ansible_collections.virt.san.plugins.module_utils._host.hbas import read_fabric
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -254,18 +254,6 @@ def read_login(host: Host, vport: str, child: str | None) -> Login:
     port = host.read(f"{fc.HOSTS}/{child}/port_state") if child and state == ACTIVE else None
     last = None if state == ACTIVE else host.read(f"{base}/vport_last_state")
     return Login(state, last or None, None if port in ("Unknown", "") else port)
-
-
-def disks_behind(host: Host, child: str | None) -> int:
-    """Return how many disks are behind a SCSI host; 0 while udev is not done with one that is there."""
-    found = 0
-    for hctl in scsi.read_addresses(host):
-        for disk in host.entries(f"{scsi.DEVICES}/{hctl}/block") if f"host{hctl.host}" == child else ():
-            number = host.read(f"/sys/class/block/{disk}/dev")
-            if number is None or udev.read_record(host, number) is None:
-                return 0
-            found += 1
-    return found
 
 
 # Deleting

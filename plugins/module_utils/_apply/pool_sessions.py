@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from ansible_collections.virt.san.plugins.module_utils._apply import iscsi_look, iscsi_steps, npiv, removal
+from ansible_collections.virt.san.plugins.module_utils._apply import iscsi_look, iscsi_steps, removal
 from ansible_collections.virt.san.plugins.module_utils._apply.iscsi_look import Discovery
 from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError, SanError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import iscsi, iscsiadm
+from ansible_collections.virt.san.plugins.module_utils._host.arrival import await_disks
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model import iscsi as model
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
     CONN_STARTUP,
@@ -52,9 +52,6 @@ SESSION = "session"
 
 ASK_DEADLINE = 20.0
 """Seconds for a portal to tell which targets it has."""
-
-DISKS_WAIT = 5.0
-"""Seconds to wait for a disk to show behind a new session: there may be none for it."""
 
 
 class _Note(NamedTuple):
@@ -240,7 +237,7 @@ def _log_in(host: Host, step: LogInTo, timeout: float) -> None:
         if "timeout" not in reasons:  # then iscsid may get there yet, by the record
             _undo(host, step, error)
         raise error
-    wait_until(host, lambda: _disks(host, step), bool, DISKS_WAIT, interval=0.1)
+    await_disks(host, lambda: _hosts(host, step))
 
 
 def _undo(host: Host, step: LogInTo, error: SanError) -> None:
@@ -253,11 +250,10 @@ def _undo(host: Host, step: LogInTo, error: SanError) -> None:
     error.details["undone"] = True
 
 
-def _disks(host: Host, step: LogInTo) -> int:
-    """Return how many disks are behind the new sessions."""
-    sessions = [
-        one
+def _hosts(host: Host, step: LogInTo) -> list[str]:
+    """Return the SCSI hosts of the new sessions."""
+    return [
+        f"host{one.host}"
         for one in iscsi.read_sessions(host)
         if any(same_session(one, step.target, portal, DEFAULT_INTERFACE) for portal in step.portals)
     ]
-    return sum(npiv.disks_behind(host, f"host{one.host}") for one in sessions)

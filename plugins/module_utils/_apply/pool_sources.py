@@ -12,11 +12,12 @@ from typing import Any
 from ansible_collections.virt.san.plugins.module_utils._apply import iscsi_look
 from ansible_collections.virt.san.plugins.module_utils._apply.iscsi_look import Discovery
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
-from ansible_collections.virt.san.plugins.module_utils._host import block, iscsiadm, nfs, scsi, signatures
+from ansible_collections.virt.san.plugins.module_utils._host import block, nfs, scsi, signatures
 from ansible_collections.virt.san.plugins.module_utils._host.bare import read_bare
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_group import read_groups
+from ansible_collections.virt.san.plugins.module_utils._host.parallel import in_parallel
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
 from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDevice, Disk
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import Hba
@@ -106,7 +107,7 @@ def _exports(host: Host, servers: tuple[str, ...], deadline: float) -> list[dict
         except SanError as error:
             return error.message
 
-    told = iscsiadm.in_parallel(servers, ask)
+    told = in_parallel(servers, ask)
     return [
         {
             "server": server,

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from ansible_collections.virt.san.plugins.module_utils._apply import npiv, removal
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host import npiv as kernel
+from ansible_collections.virt.san.plugins.module_utils._host.arrival import await_disks
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.definitions import definition_path
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn, parse_wwn
 from ansible_collections.virt.san.plugins.module_utils._model.npiv import WantedVhba
@@ -23,9 +23,6 @@ from ansible_collections.virt.san.plugins.module_utils._pools.steps import MakeV
 
 MADE = "vHBA "
 """How the note of one begins."""
-
-DISKS_WAIT = 5.0
-"""Seconds to wait for a disk to show behind a new vHBA: there may be none for it."""
 
 
 def coming(host: Host, pool: PoolDefinition, adapter: FcHostAdapter, made: tuple[str, ...], started: bool) -> Way:
@@ -93,7 +90,7 @@ def make(host: Host, step: MakeVhba, timeout: float) -> None:
     name = kernel.find_vport(host, step.wwpn)
     child = None if name is None else kernel.scsi_host_of(host, name)
     if child is not None:
-        wait_until(host, lambda: npiv.disks_behind(host, child), bool, DISKS_WAIT, interval=0.1)
+        await_disks(host, lambda: (child,))
 
 
 def _undo(host: Host, step: MakeVhba, timeout: float, error: SanError) -> None:

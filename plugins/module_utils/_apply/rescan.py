@@ -227,9 +227,10 @@ class _Run:
         A whole look takes processor time, which udev needs just then.
         """
         waiting = expect.pending(self.now, self.before, self.selection, self.request)
-        unhandled = (path for path in waiting if path.device and path.device not in self.now.recorded)
+        unhandled = [path for path in waiting if path.device and path.device not in self.now.recorded]
         if not any(self.machine.in_udevs_hands(path) for path in unhandled):
-            self.now = self._look(uses=True)
+            # Once udev is done this most likely is the last look, and who uses what is told along.
+            self.now = self._look(uses=bool(unhandled))
         return self.now
 
     def _view(self) -> expect.View:

@@ -55,12 +55,12 @@ class Machine:
         return children.left_behind(self.host, hbas)
 
     def look(self, selection: Selection | None, request: Request, before: Seen | None, *, uses: bool) -> Seen:
-        """Read the host; of HBAs that are not scanned only once.
+        """Read the host. HBAs that a selection leaves out are read again only without one.
 
         udev's records are read of those disks only that are waited for.
         """
-        scanned = frozenset(hba.name for hba in selection.hbas) if selection else frozenset()
-        self._fabric = read_fabric(self.host, self._fabric, scanned)
+        known, scanned = (self._fabric, {hba.name for hba in selection.hbas}) if selection else (None, set())
+        self._fabric = read_fabric(self.host, known, scanned)
         san = read_san(self.host, uses=uses, fabric=self._fabric)
         addresses = frozenset(scsi.read_addresses(self.host))
         idle = addresses - {path.hctl for unit in san.luns for path in unit.paths}

@@ -15,6 +15,7 @@ FILES: tuple[str, ...] = (
     "_boot/main.py",
     "_boot/vhba.py",
     "_errors.py",
+    "_host/arrival.py",
     "_host/children.py",
     "_host/fc.py",
     "_host/hbas.py",

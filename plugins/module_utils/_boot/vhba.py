@@ -19,6 +19,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import c
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host import fc
 from ansible_collections.virt.san.plugins.module_utils._host import npiv as kernel
+from ansible_collections.virt.san.plugins.module_utils._host.arrival import await_disks
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.kept import read_definition
 from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lock
@@ -40,9 +41,6 @@ HBA_GRACE = 10.0
 
 LOGIN_WAIT = 15.0
 """Seconds the boot waits for the vHBA's own login."""
-
-DISKS_WAIT = 5.0
-"""Seconds the boot waits for a disk to show behind the vHBA: there may be none for it."""
 
 LOCK_WAIT = 30.0
 """Seconds to wait for others that change the host, as the vHBAs before this one in the queue."""
@@ -181,5 +179,5 @@ def _told(host: Host, vhba: WantedVhba) -> str:
     """Wait a moment for its disks, which a guest may be about to need, and say where all is."""
     name = kernel.find_vport(host, vhba.wwpn)
     child = kernel.scsi_host_of(host, name) if name is not None else None
-    disks = wait_until(host, lambda: npiv.disks_behind(host, child), bool, DISKS_WAIT, interval=0.1) if child else 0
+    disks = await_disks(host, lambda: (child,)) if child is not None else 0
     return f"{child or 'no SCSI host'} on HBA {vhba.parent}, {disks} disk(s) behind it so far"

@@ -9,9 +9,7 @@ Every call names target, portal and iface exactly. None has a password among its
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Mapping
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Completed, Host
@@ -22,8 +20,6 @@ DEADLINE = 60.0
 
 KNOCK_DEADLINE = 5.0
 """Seconds for a TCP connection: two repetitions of what was lost on the way."""
-
-_PARALLEL = 16
 
 EXISTS, NONE_FOUND, NO_SESSION, IN_USE = 15, 21, 2, 28
 
@@ -67,23 +63,11 @@ _MEANING: Mapping[int, tuple[str, str]] = {
     33: ("timeout", "iscsid did not answer in time"),
 }
 
-Key = TypeVar("Key")
-Answer = TypeVar("Answer")
-
 
 def problem_of(code: int) -> Problem:
     """Return what an exit code of iscsiadm means, and what to do about it."""
     reason, text = _MEANING.get(code, ("other", "open-iscsi gives no reason"))
     return Problem(reason, f"{text} (iscsiadm: code {code})")
-
-
-def in_parallel(keys: Iterable[Key], work: Callable[[Key], Answer]) -> dict[Key, Answer]:
-    """Do the same for several portals at once: each may wait for a network that does not answer."""
-    wanted = list(dict.fromkeys(keys))
-    if len(wanted) < 2:
-        return {key: work(key) for key in wanted}
-    with ThreadPoolExecutor(max_workers=min(len(wanted), _PARALLEL)) as pool:
-        return dict(zip(wanted, pool.map(work, wanted)))
 
 
 # Looking

@@ -62,9 +62,9 @@ class IscsiPool(LunPool):
         running, now = self.is_running(pool, seen), _sessions(pool, seen)
         if not running and seen.coming is None:
             return Changes()
-        steps = steps_of(seen.coming)
         if seen.leaving is not None:
             return Changes((), {"sessions": now})
+        steps = steps_of(seen.coming)
         new = {str(portal): True for step in steps if isinstance(step, LogInTo) for portal in step.portals}
         new = {portal: True for portal in new if portal in now}
         lost = () if seen.coming is not None else tuple(portal for portal, there in now.items() if not there)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_sessions
+from ansible_collections.virt.san.plugins.module_utils._apply import pool
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_info import gather
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
@@ -23,7 +23,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     NotFoundError,
     UnavailableError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import iscsi, iscsiadm
+from ansible_collections.virt.san.plugins.module_utils._host import arrival, iscsi, iscsiadm
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap, Portal
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Auth,
@@ -62,7 +62,7 @@ SECRET_FILE = "etc/virt-san/secrets/array.json"
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenIscsi:
     made = OpenIscsi(tmp_path)
     monkeypatch.setattr(iscsiadm, "knock", made.knock)
-    monkeypatch.setattr(pool_sessions, "DISKS_WAIT", 0.0)
+    monkeypatch.setattr(arrival, "PATIENCE", 0.0)
     return made
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_vhba
+from ansible_collections.virt.san.plugins.module_utils._apply import pool
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, InUseError, NotFoundError
+from ansible_collections.virt.san.plugins.module_utils._host import arrival
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwn
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Adapter,
@@ -36,7 +37,7 @@ PARENT = "0000:00:05.0"
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_vhba, "DISKS_WAIT", 0.0)
+    monkeypatch.setattr(arrival, "PATIENCE", 0.0)
 
 
 def definition(adapter: Adapter) -> PoolDefinition:

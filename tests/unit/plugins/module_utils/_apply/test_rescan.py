@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -67,7 +68,7 @@ class FakeMachine:
         """Disks that do not tell who they are."""
         self.written: list[RescanStep] = []
         self.now = 0.0
-        self.looks = 0
+        self.looks = self.looks_at_users = 0
         self.later: list[tuple[float, Callable[[], Any]]] = []
         self.edit: Callable[[Seen], Seen] = lambda seen: seen
         self.clock = Clock(monotonic=lambda: self.now, sleep=self.sleep)
@@ -93,6 +94,7 @@ class FakeMachine:
 
     def look(self, _selection: Selection | None, _request: Request, _before: Seen | None, *, uses: bool) -> Seen:
         self.looks += 1
+        self.looks_at_users += uses
         seen = replace(self.edit(self.san.seen()), with_uses=uses)
         if uses:
             return seen
@@ -325,6 +327,22 @@ def test_while_udev_is_busy_it_is_left_in_peace() -> None:
     soon, late = run_until(0.5), run_until(50)
     assert late.looks == soon.looks
     assert late.written == soon.written
+
+
+def test_who_uses_what_is_asked_when_udev_is_done_and_not_at_every_look() -> None:
+    """That is the costly part of a look, and a LUN that is missing is looked for again and again."""
+
+    def run_with(lun: int) -> FakeMachine:
+        machine = FakeMachine(two_fabrics(luns={27: 1}))
+        machine.edit = lambda seen: seen if machine.now >= 7 else replace(seen, recorded=frozenset())
+        with nullcontext() if lun == 27 else pytest.raises(WaitTimeoutError):
+            run(machine, wanted(27, lun))
+        return machine
+
+    assert run_with(27).looks_at_users == 1
+    missing = run_with(53)
+    assert missing.looks > 10
+    assert missing.looks_at_users == 2
 
 
 def test_a_disk_that_never_gets_ready_is_a_warning_when_nothing_is_expected() -> None:

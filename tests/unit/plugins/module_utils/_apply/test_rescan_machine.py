@@ -88,6 +88,7 @@ def test_of_hbas_that_are_not_scanned_the_first_look_counts(machine):
     assert {path.target for unit in seen.san.luns for path in unit.paths} == {
         path.target for unit in first.san.luns for path in unit.paths
     }
+    assert states(machine.look(None, asked, None, uses=False)) == {name: {"Blocked"} for name in states(first)}
 
 
 @pytest.mark.parametrize("qualifier", [0x20, 0x60])

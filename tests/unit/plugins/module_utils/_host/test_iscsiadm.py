@@ -139,10 +139,3 @@ def test_a_portal_that_never_answers() -> None:
             assert time.monotonic() - began < 5
     assert problem is not None
     assert "no answer within 0.2 s" in problem.text
-
-
-def test_in_parallel() -> None:
-    began = time.monotonic()
-    assert iscsiadm.in_parallel([1, 2, 3, 2], lambda number: time.sleep(0.2) or number * 2) == {1: 2, 2: 4, 3: 6}
-    assert time.monotonic() - began < 0.5
-    assert iscsiadm.in_parallel([], str) == {}
