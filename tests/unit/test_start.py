@@ -53,7 +53,7 @@ def loading(*words: str | Path) -> list[list[str]]:
     """Return what the program of support/loading.py writes, as the words of each line."""
     told = subprocess.run(
         [sys.executable, ROOT / "tests/unit/support/loading.py", *words],
-        env={"PYTHONPATH": str(COLLECTIONS_PATH)},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join([str(COLLECTIONS_PATH), *sys.path])},
         capture_output=True,
         text=True,
         check=False,
