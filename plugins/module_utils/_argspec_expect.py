@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.virt.san.plugins.module_utils._argspec import parsed, parsed_list
 from ansible_collections.virt.san.plugins.module_utils._model import options as parse
 from ansible_collections.virt.san.plugins.module_utils._model.ids import parse_wwid
-from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Expect
+from ansible_collections.virt.san.plugins.module_utils._plan.expected import Expect
 
 EXPECT: dict[str, Any] = {
     "expect": {

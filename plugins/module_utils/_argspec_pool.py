@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import grp
 import pwd
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.virt.san.plugins.module_utils._argspec import CHAP, parsed, parsed_list
 from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.module_utils._model import pool as model
-from ansible_collections.virt.san.plugins.module_utils._model.disk import device_path
 from ansible_collections.virt.san.plugins.module_utils._model.ids import is_wwn, parse_iqn, parse_wwn
-from ansible_collections.virt.san.plugins.module_utils._model.iscsi import PORT, Chap, Portal, parse_chap, parse_portal
-from ansible_collections.virt.san.plugins.module_utils._model.npiv import parse_parent
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Adapter,
     Auth,
@@ -31,6 +28,9 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Target,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap, Portal
 
 PERMISSIONS: dict[str, Any] = {
     "type": "dict",
@@ -116,11 +116,20 @@ def _given(option: str, parse: Callable[[Any], Any], value: Any) -> Any:
 def secret_of(options: Mapping[str, Any]) -> Chap | None:
     """Return what the pool is to log in with. Raises InputError."""
     given = (options["source"] or {}).get("chap")
-    return None if given is None else parsed("source.chap", parse_chap, given)
+    if given is None:
+        return None
+    from ansible_collections.virt.san.plugins.module_utils._model.iscsi import parse_chap
+
+    return parsed("source.chap", parse_chap, given)
 
 
 def _portals(told: Mapping[str, Any] | None) -> tuple[Portal, ...]:
-    return parsed_list("source.portals", parse_portal, (told or {}).get("portals") or [])
+    given = (told or {}).get("portals")
+    if not given:
+        return ()
+    from ansible_collections.virt.san.plugins.module_utils._model.iscsi import parse_portal
+
+    return parsed_list("source.portals", parse_portal, given)
 
 
 def _source(told: Mapping[str, Any] | None, name: str) -> Source:
@@ -129,12 +138,11 @@ def _source(told: Mapping[str, Any] | None, name: str) -> Source:
     server = _given("source.host", model.parse_server, told["host"])
     hosts = () if server is None else (SourceHost(server),)
     # libvirt knows one.
-    first = tuple(SourceHost(one.address, None if one.port == PORT else one.port) for one in _portals(told)[:1])
+    first = tuple(SourceHost(one.address, one.other_port) for one in _portals(told)[:1])
     target, chap = _given("source.target", parse_iqn, told.get("target")), told.get("chap")
-    devices = map(SourceDevice, parsed_list("source.devices", device_path, told["devices"]))
     return Source(
         hosts=(*hosts, *first),
-        devices=(*devices, *(() if target is None else (SourceDevice(target),))),
+        devices=(*_devices(told["devices"]), *(() if target is None else (SourceDevice(target),))),
         auth=None if chap is None else Auth("chap", chap["username"], None, f"virt-san/{name}"),
         directory=_given("source.dir", model.parse_path, told["dir"]),
         name=told["name"],
@@ -145,9 +153,19 @@ def _source(told: Mapping[str, Any] | None, name: str) -> Source:
     )
 
 
+def _devices(names: Sequence[str]) -> tuple[SourceDevice, ...]:
+    if not names:
+        return ()
+    from ansible_collections.virt.san.plugins.module_utils._model.disk import device_path
+
+    return tuple(map(SourceDevice, parsed_list("source.devices", device_path, names)))
+
+
 def _adapter(told: Mapping[str, Any] | None) -> Adapter | None:
     if told is None:
         return None
+    from ansible_collections.virt.san.plugins.module_utils._model.npiv import parse_parent
+
     foreign = ("wwpn", "wwnn", "parent", "fabric") if told["type"] == "scsi_host" else ("host", "unique_id")
     for name in foreign:
         if told[name] is not None:
@@ -171,8 +189,12 @@ def _adapter(told: Mapping[str, Any] | None) -> Adapter | None:
 def _hba(told: Mapping[str, Any] | None) -> str | None:
     """Return the WWPN that an HBA is named by; libvirt's XML has no place for it."""
     given = ((told or {}).get("adapter") or {}).get("host")
-    name = None if given is None else parsed("source.adapter.host", parse_parent, given)
-    return name if name is not None and is_wwn(name) else None
+    if given is None:
+        return None
+    from ansible_collections.virt.san.plugins.module_utils._model.npiv import parse_parent
+
+    name: str = parsed("source.adapter.host", parse_parent, given)
+    return name if is_wwn(name) else None
 
 
 def _target(told: Mapping[str, Any] | None) -> Target:

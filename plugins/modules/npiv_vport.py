@@ -331,7 +331,6 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.virt.san.plugins.module_utils._apply.npiv import Report, ensure_present
-from ansible_collections.virt.san.plugins.module_utils._apply.npiv_away import ensure_absent, ensure_moved
 from ansible_collections.virt.san.plugins.module_utils._apply.npiv_luns import with_luns
 from ansible_collections.virt.san.plugins.module_utils._apply.persistence import (
     ensure_kept,
@@ -380,11 +379,17 @@ def bring_about(host: Host, options: Mapping[str, Any], check_mode: bool) -> Out
     timeout = parsed("timeout", parse_seconds, options["timeout"])
     wwpn, wwnn = names_of(options)
     if options["state"] == "absent":
+        from ansible_collections.virt.san.plugins.module_utils._apply.npiv_away import ensure_absent
+
         return outcome(ensure_absent(host, wwpn, timeout, check_mode, options["force"]), wwpn, wwnn, lasts=False)
     if wwnn is None:
         raise InputError("wwnn: give the node name that goes with wwpn, or a name to derive both from", option="wwnn")
     expect = expect_of(options["expect"])
-    ensure = ensure_moved if options["move"] else ensure_present
+    ensure = ensure_present
+    if options["move"]:
+        from ansible_collections.virt.san.plugins.module_utils._apply.npiv_away import ensure_moved
+
+        ensure = ensure_moved
     program = None
     if options["persistent"]:
         require_systemd(host)

@@ -277,7 +277,7 @@ from ansible_collections.virt.san.plugins.module_utils._host import block
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model import options as parse
 from ansible_collections.virt.san.plugins.module_utils._model.ids import parse_wwid
-from ansible_collections.virt.san.plugins.module_utils._plan.device import Named
+from ansible_collections.virt.san.plugins.module_utils._plan.named import Named
 
 CURRENT = "current"
 

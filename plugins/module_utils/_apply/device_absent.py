@@ -12,8 +12,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit
-from ansible_collections.virt.san.plugins.module_utils._plan import device
-from ansible_collections.virt.san.plugins.module_utils._plan.device import Named
+from ansible_collections.virt.san.plugins.module_utils._plan.named import Named, find, same_unit
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import (
     Leaving,
     RemovalPlan,
@@ -32,7 +31,7 @@ def ensure_absent(host: Host, named: Named, order: Order, check_mode: bool) -> R
     """
     run = Run(host, named, order, check_mode)
     first = _calm(run)
-    unit = device.find(first.multipath.san, named)
+    unit = find(first.multipath.san, named)
     if unit is None and named.wwid is None:
         return run.report(first.multipath.san, None, None)
     if unit is not None:
@@ -52,7 +51,7 @@ def _calm(run: Run) -> Seen:
     """Look until nobody has the unit open just for a moment, as udev does."""
 
     def calm(seen: Seen) -> bool:
-        unit = device.find(seen.multipath.san, run.named)
+        unit = find(seen.multipath.san, run.named)
         held = in_the_way(seen, Leaving(unit.wwid, unit), run.order.force) if unit else ()
         return not held or any(use.kind != "open" for use in held)
 
@@ -67,7 +66,7 @@ def _plan(run: Run, seen: Seen, known: LogicalUnit | None) -> RemovalPlan:
         addresses = {path.hctl for path in known.paths}
         run.remapped = tuple(one for one in seen.remapped if one.path.hctl in addresses)
         stale = frozenset(path.hctl for path in run.stale) if run.order.probe else None
-        leaving = Leaving(known.wwid, device.same_unit(seen.multipath.san, known), stale)
+        leaving = Leaving(known.wwid, same_unit(seen.multipath.san, known), stale)
     return plan_removal(seen, [leaving], force=run.order.force, purge_remapped=run.order.purge_remapped)
 
 
@@ -91,4 +90,4 @@ def _rest(run: Run, plan: RemovalPlan, unit: LogicalUnit | None) -> LogicalUnit 
     """Return what is left of a unit of which only some paths go."""
     if unit is None or all(one.whole for one in plan.leaving):
         return None
-    return unit if run.check_mode else device.same_unit(removal.look(run.host).multipath.san, unit)
+    return unit if run.check_mode else same_unit(removal.look(run.host).multipath.san, unit)

@@ -18,8 +18,8 @@ from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_un
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path, San
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import SAN_TRANSPORTS
 from ansible_collections.virt.san.plugins.module_utils._plan import device, grow
-from ansible_collections.virt.san.plugins.module_utils._plan.device import Named
 from ansible_collections.virt.san.plugins.module_utils._plan.grow import RereadPaths
+from ansible_collections.virt.san.plugins.module_utils._plan.named import Named, find, require, same_unit
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import Seen
 
 ASK_AGAIN = 2.0
@@ -34,9 +34,9 @@ def ensure_present(host: Host, named: Named, order: Order, check_mode: bool) -> 
     """
     run = Run(host, named, order, check_mode)
     first = removal.look(host)
-    unit = device.find(first.multipath.san, named)
+    unit = find(first.multipath.san, named)
     if unit is None and not order.purge_remapped:
-        device.require(first.multipath.san, named)
+        require(first.multipath.san, named)
     noted = read_note(host) if order.purge_remapped else ()
     begun = tuple(one for one in noted if device.concerns(one, named, unit))
     seen = first if check_mode else _ask(run, first, unit)
@@ -47,9 +47,9 @@ def ensure_present(host: Host, named: Named, order: Order, check_mode: bool) -> 
         if unit is None:
             return run.report(seen.multipath.san, None, None)
     if unit is None:
-        unit = device.require(seen.multipath.san, named)
+        unit = require(seen.multipath.san, named)
     run.probe(seen.multipath.san, unit)
-    now = device.same_unit(seen.multipath.san, unit)
+    now = same_unit(seen.multipath.san, unit)
     if now is None:
         raise NotFoundError(f"{named} went away while it was looked at", wwid=unit.wwid)
     return _grow(run, seen.multipath.san, unit, now)
@@ -91,7 +91,7 @@ def _await_size(run: Run, unit: LogicalUnit, now: LogicalUnit, wanted: int) -> L
         if clock.monotonic() >= due:
             removal.reread(run.host, unit.paths)
             due = clock.monotonic() + ASK_AGAIN
-        return device.same_unit(read_san(run.host), unit) or now
+        return same_unit(read_san(run.host), unit) or now
 
     def grown(seen: LogicalUnit) -> bool:
         grow.refuse_shrunk(unit, seen)
@@ -103,7 +103,7 @@ def _await_size(run: Run, unit: LogicalUnit, now: LogicalUnit, wanted: int) -> L
 def _verified(run: Run, unit: LogicalUnit, now: LogicalUnit) -> LogicalUnit:
     """Return the unit in the end. Raises ApplyError where it is not as planned."""
     plan = run.plans[-1]
-    last = device.same_unit(read_san(run.host), unit) or now
+    last = same_unit(read_san(run.host), unit) or now
     if last.size != plan.after["luns"][grow.key(unit)]["size"]:
         paths = ", ".join(f"{path.device} {path.size}" for path in last.paths)
         raise ApplyError(

@@ -20,8 +20,8 @@ from ansible_collections.virt.san.plugins.module_utils._host.inventory import re
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid, parse_hctl
 from ansible_collections.virt.san.plugins.module_utils._plan import device
-from ansible_collections.virt.san.plugins.module_utils._plan.device import Named
 from ansible_collections.virt.san.plugins.module_utils._plan.identity import Remapped, refuse_remapped
+from ansible_collections.virt.san.plugins.module_utils._plan.named import Named, require
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import Seen, plan_removal
 
 NOTE = "/run/virt-san.purge-pending"
@@ -50,7 +50,7 @@ def purge(run: Run, seen: Seen, remapped: tuple[Remapped, ...], begun: tuple[Rem
     if not run.check_mode:
         run.host.remove_file(NOTE)
     new = (*remapped, *begun)[0].new
-    return device.require(read_san(run.host), Named(wwid=run.named.wwid or new))
+    return require(read_san(run.host), Named(wwid=run.named.wwid or new))
 
 
 def read_note(host: Host) -> tuple[Remapped, ...]:

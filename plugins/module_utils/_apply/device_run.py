@@ -17,10 +17,12 @@ from ansible_collections.virt.san.plugins.module_utils._apply.rescan import Time
 from ansible_collections.virt.san.plugins.module_utils._apply.rescan_machine import Machine
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path, San
-from ansible_collections.virt.san.plugins.module_utils._plan.device import Named, ScanAgain
+from ansible_collections.virt.san.plugins.module_utils._plan.device import ScanAgain
+from ansible_collections.virt.san.plugins.module_utils._plan.expected import Expect
 from ansible_collections.virt.san.plugins.module_utils._plan.identity import Remapped
+from ansible_collections.virt.san.plugins.module_utils._plan.named import Named
 from ansible_collections.virt.san.plugins.module_utils._plan.removal import RemovalPlan
-from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Expect, Request
+from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Request
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
 from ansible_collections.virt.san.plugins.module_utils._plan.suspect import Told, proven_stale, suspects
 

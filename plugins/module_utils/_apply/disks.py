@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ansible_collections.virt.san.plugins.module_utils._apply import removal
-from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held, Needed, exclusive
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, IdentityError
-from ansible_collections.virt.san.plugins.module_utils._host import ext4, partitions, scan
 from ansible_collections.virt.san.plugins.module_utils._host.bare import exact_name, read_bare
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
@@ -21,9 +19,10 @@ from ansible_collections.virt.san.plugins.module_utils._model.block import Logic
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
 from ansible_collections.virt.san.plugins.module_utils._plan.disks import Sight, resolve
-from ansible_collections.virt.san.plugins.module_utils._plan.guard import label
-from ansible_collections.virt.san.plugins.module_utils._plan.identity import find_remapped, refuse_remapped
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held, Needed
 
 
 def read_disks(host: Host, san: San, names: Iterable[str]) -> dict[str, Disk]:
@@ -43,6 +42,8 @@ def inspect(host: Host, disks: Iterable[Disk], tables: bool = False) -> tuple[In
 
 
 def _look_into(host: Host, disk: Disk, tables: bool) -> Contents:
+    from ansible_collections.virt.san.plugins.module_utils._host import ext4, partitions
+
     found = read_contents(host, disk.path, mounted=disk.mounted)
     try:
         if tables and any(one.usage == "partition-table" for one in found.signatures):
@@ -69,6 +70,8 @@ def alone_on(
 
     Raises IdentityError for a LUN that is another by now, and what `exclusive` raises.
     """
+    from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import exclusive
+
     units = tuple(disk.unit for disk in disks if disk.unit is not None)
     confirm(host, units)
     with exclusive(host, san, units, timeout, required, needed) as held:
@@ -80,6 +83,11 @@ def confirm(host: Host, units: Iterable[LogicalUnit]) -> None:
     wanted = tuple(units)
     if not wanted:
         return
+    from ansible_collections.virt.san.plugins.module_utils._apply import removal
+    from ansible_collections.virt.san.plugins.module_utils._host import scan
+    from ansible_collections.virt.san.plugins.module_utils._plan.guard import label
+    from ansible_collections.virt.san.plugins.module_utils._plan.identity import find_remapped, refuse_remapped
+
     paths = [path for unit in wanted for path in unit.paths]
     results, asked = removal.reread(host, paths)
     late = [name for name, result in results.items() if result.stuck is not None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host import lvm_write, signatures
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.contents import LVM_LABEL
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice
@@ -24,8 +25,6 @@ from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import
     SetSystemId,
     UnlabelDevice,
 )
-
-LABEL = "LVM2_member"
 
 
 def perform(host: Host, step: Step, timeout: float) -> bool:
@@ -92,7 +91,7 @@ def _label(host: Host, step: LabelDevice) -> None:
 def _unlabel(host: Host, step: UnlabelDevice) -> None:
     """Erase a PV's label and the metadata of the group it was in. Raises RefusedError if anything else is there."""
     found = signatures.read_contents(host, step.disk.path)
-    astray = [one for one in found.signatures if (one.kind, one.uuid) != (LABEL, step.uuid)]
+    astray = [one for one in found.signatures if (one.kind, one.uuid) != (LVM_LABEL, step.uuid)]
     if found.problem or astray:
         told = found.problem or ", ".join(map(str, astray))
         raise RefusedError(f"{step.disk.label} is not blanked: {told}, not the PV {step.uuid} that was there")

@@ -18,7 +18,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
 )
 from ansible_collections.virt.san.plugins.module_utils._host import initramfs, lvm_conf
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._host.lvm_seen import all_devices, read_sight
+from ansible_collections.virt.san.plugins.module_utils._host.lvm_seen import read_sight
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import MADE_FILE, OLD_INITRAMFS, LvmSight
 from ansible_collections.virt.san.plugins.module_utils._plan.lvm_devices import LvmPlan, plan_absent, plan_present
@@ -159,7 +159,7 @@ def _perform(host: Host, step: LvmStep) -> None:
     elif isinstance(step, RefreshInitramfs):
         initramfs.update_initramfs(host)
     else:
-        lvm_conf.deactivate(host, step.uuid, all_devices(our_filter=True))
+        lvm_conf.deactivate(host, step.uuid, lvm_conf.all_devices(our_filter=True))
 
 
 def _report(sight: LvmSight, plan: LvmPlan, after: Mapping[str, Any]) -> Report:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply.npiv import Report
-from ansible_collections.virt.san.plugins.module_utils._apply.rescan import Rescanned, Times, rescan
-from ansible_collections.virt.san.plugins.module_utils._apply.rescan_machine import Machine
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host import fc
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
-from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Expect, Request
+from ansible_collections.virt.san.plugins.module_utils._plan.expected import Expect
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._apply.rescan import Rescanned
 
 SCAN_DEADLINE = 30.0
 TARGET_INTERVAL = 0.05
@@ -49,6 +50,10 @@ def with_luns(host: Host, report: Report, expect: Expect, timeout: float, check_
 
 def _scan(host: Host, name: str, expect: Expect, timeout: float, check_mode: bool, refresh: bool) -> Rescanned:
     """Have what is missing scanned for. `refresh`: and what is there asked for its size, unless it came just now."""
+    from ansible_collections.virt.san.plugins.module_utils._apply.rescan import Times, rescan
+    from ansible_collections.virt.san.plugins.module_utils._apply.rescan_machine import Machine
+    from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Request
+
     began = host.clock.monotonic()
     machine = Machine(host)
     if not check_mode:

@@ -6,21 +6,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool_steps
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report, carry_out
-from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import (
-    alone_for,
-    built_on,
-    free_left_behind,
-    let_others_build,
-    refuse_others,
-    told_group,
-)
-from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_ways import (
     Look,
@@ -43,8 +33,17 @@ from ansible_collections.virt.san.plugins.module_utils._pools.plan import (
     plan_nothing,
     plan_pool,
 )
-from ansible_collections.virt.san.plugins.module_utils._pools.registry import pool_type
-from ansible_collections.virt.san.plugins.module_utils._pools.steps import LogInTo, MakeVhba, NoteMade, Unmount
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import built_on, pool_type
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
+    DeviceStep,
+    LogInTo,
+    MakeVhba,
+    NoteMade,
+    Unmount,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 
 NO_FURTHER = Look()
 
@@ -92,32 +91,27 @@ def ensure(
 
 def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | None, timeout: float) -> Report:
     new_uuid, far = str(uuid.uuid4()), Look(ways=True, check_mode=False)
-    try:
-        planned = plan(host, keeper, wanted, autostart, new_uuid, far)
-    except RefusedError:
-        if wanted.pool is None or not built_on(wanted.pool):
-            raise
-        let_others_build(host, wanted.pool, timeout)
-        planned = plan(host, keeper, wanted, autostart, new_uuid, far)
-    if not planned.steps:
-        planned = replace(planned, warnings=(*planned.warnings, *free_left_behind(host, planned.pool.pool)))
-        return _report(keeper, wanted, planned, planned.after, planned)
 
     def anew() -> Whole:
         return plan(host, keeper, wanted, autostart, new_uuid, far)
 
-    with alone_for(host, planned.steps, timeout, wanted.exclusive, lambda: anew().steps) as held:
-        if held.wwids or held.left:
-            # Another host may have built meanwhile.
-            before, planned = planned, anew()
-            refuse_others(held, before.steps, planned.steps)
-        try:
-            carry_out(planned.steps, lambda step: perform(host, keeper, step, timeout))
-        except ApplyError as error:
-            error.details["changed"] = bool(error.details["completed"])
+    try:
+        planned = anew()
+    except RefusedError:
+        if wanted.pool is None or not built_on(wanted.pool):
             raise
-    left_behind = () if held.wwids else free_left_behind(host, planned.pool.pool)
-    planned = replace(planned, warnings=(*planned.warnings, *held.warnings, *left_behind))
+        from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import let_others_build
+
+        let_others_build(host, wanted.pool, timeout)
+        planned = anew()
+    if not planned.steps:
+        planned = _without_left_behind(host, planned)
+        return _report(keeper, wanted, planned, planned.after, planned)
+    if any(isinstance(step, DeviceStep) for step in planned.steps):
+        planned = _carry_out_alone(host, keeper, wanted, planned, timeout, anew)
+    else:
+        _carry_out(host, keeper, planned, timeout)
+        planned = _without_left_behind(host, planned)
     # What was to be overwritten is: that is not to be done twice.
     build = "if_needed" if wanted.build == "overwrite" else wanted.build
     left = plan(host, keeper, replace(wanted, build=build), autostart, new_uuid)
@@ -132,10 +126,46 @@ def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | No
     return _report(keeper, wanted, planned, left.before, left)
 
 
+def _carry_out_alone(
+    host: Host, keeper: PoolKeeper, wanted: Wanted, planned: Whole, timeout: float, anew: Callable[[], Whole]
+) -> Whole:
+    """Carry out a plan that writes to devices while this host has them alone; return it as it was carried out."""
+    from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import alone_for, refuse_others
+
+    with alone_for(host, planned.steps, timeout, wanted.exclusive, lambda: anew().steps) as held:
+        if held.wwids or held.left:
+            # Another host may have built meanwhile.
+            before, planned = planned, anew()
+            refuse_others(held, before.steps, planned.steps)
+        _carry_out(host, keeper, planned, timeout)
+    planned = replace(planned, warnings=(*planned.warnings, *held.warnings))
+    return planned if held.wwids else _without_left_behind(host, planned)
+
+
+def _carry_out(host: Host, keeper: PoolKeeper, planned: Whole, timeout: float) -> None:
+    try:
+        carry_out(planned.steps, lambda step: perform(host, keeper, step, timeout))
+    except ApplyError as error:
+        error.details["changed"] = bool(error.details["completed"])
+        raise
+
+
+def _without_left_behind(host: Host, planned: Whole) -> Whole:
+    """Give LUNs back that a killed run has left reserved; return the plan, with a warning where that did not work."""
+    pool = planned.pool.pool
+    if pool is None or not built_on(pool):
+        return planned
+    from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import free_left_behind
+
+    return replace(planned, warnings=(*planned.warnings, *free_left_behind(host, pool)))
+
+
 def perform(host: Host, keeper: PoolKeeper, step: Step, timeout: float) -> None:
     """Carry out one step. Raises SanError, OSError."""
     if keeper.perform(step):
         return
+    from ansible_collections.virt.san.plugins.module_utils._apply import pool_steps
+
     try:
         pool_steps.perform(host, step, timeout)
     except SanError as error:
@@ -168,8 +198,17 @@ def plan(
         quiet = keeper.quiet_steps(wanted.name) if wanted.state == "inactive" else ()
         steps = (*quiet, *planned.steps, *boot.steps)
     space = kind.space(pool, seen) if kind is not None and pool is not None and planned.running else None
-    group = None if pool is None else told_group(pool, seen)
-    return Whole(planned, boot, steps, space, group, (*planned.warnings, *_told_by(seen, planned)))
+    return Whole(planned, boot, steps, space, told_group(pool, seen), (*planned.warnings, *_told_by(seen, planned)))
+
+
+def told_group(pool: PoolDefinition | None, seen: Seen) -> dict[str, Any] | None:
+    """Return the volume group behind a pool, with the UUIDs of all that is in it; None for a pool without one."""
+    if pool is None or pool.type != "logical" or seen.groups is None:
+        return None
+    from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
+
+    found = seen.groups.named(group_name(pool))
+    return found[0].to_dict() if len(found) == 1 else None
 
 
 def _type_of(known: Known, pool: PoolDefinition) -> PoolType:

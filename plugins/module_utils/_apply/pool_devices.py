@@ -8,29 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ansible_collections.virt.san.plugins.module_utils._apply import exclusion
 from ansible_collections.virt.san.plugins.module_utils._apply.disks import alone_on, inspect, read_disks
-from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
-from ansible_collections.virt.san.plugins.module_utils._apply.group import LABEL
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_group import read_groups
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
-from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
+from ansible_collections.virt.san.plugins.module_utils._model.contents import LVM_LABEL, Contents
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._plan.disks import parse_names
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
-from ansible_collections.virt.san.plugins.module_utils._pools import logical
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import built_on
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import DeviceStep
 
-ON_DEVICES = ("disk", "fs", "logical")
-"""Types whose pools are built on devices. What others call a device is none: the name of an iSCSI target."""
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
 
 
 def look_at_devices(host: Host, needs: Needs, seen: Seen) -> Seen:
@@ -51,15 +48,9 @@ def look_at_devices(host: Host, needs: Needs, seen: Seen) -> Seen:
             continue
         member = sight is not None and sight.group_on(disk.kernel) is not None
         found[name] = Inspected(disk, Contents()) if member else inspect(host, [disk], needs.tables)[0]
-        if sight is None and any(one.kind == LABEL for one in found[name].contents.signatures):
+        if sight is None and any(one.kind == LVM_LABEL for one in found[name].contents.signatures):
             sight = read_groups(host, san.luns)
     return replace(seen, devices=found, groups=sight, silent=silent)
-
-
-def told_group(pool: PoolDefinition, seen: Seen) -> dict[str, Any] | None:
-    """Return the volume group of a pool, with the UUIDs of all that is in it; None for a pool without one."""
-    found = seen.groups.named(logical.group_name(pool)) if seen.groups is not None and pool.type == "logical" else ()
-    return found[0].to_dict() if len(found) == 1 else None
 
 
 @contextmanager
@@ -85,6 +76,8 @@ def alone_for(
 
 def let_others_build(host: Host, pool: PoolDefinition | None, timeout: float) -> None:
     """Wait until no other host is in the middle of building on the LUNs that a pool names."""
+    from ansible_collections.virt.san.plugins.module_utils._apply import exclusion
+
     san = read_san(host)
     exclusion.let_others_finish(host, san, _named_units(host, san, pool), timeout)
 
@@ -96,13 +89,10 @@ def free_left_behind(host: Host, pool: PoolDefinition | None) -> tuple[str, ...]
     """
     if pool is None or not built_on(pool):
         return ()
+    from ansible_collections.virt.san.plugins.module_utils._apply import exclusion
+
     san = read_san(host)
     return tuple(exclusion.free_left_behind(host, san, _named_units(host, san, pool)))
-
-
-def built_on(pool: PoolDefinition) -> tuple[str, ...]:
-    """Return the devices that a pool is built on, by the names that its definition has for them."""
-    return tuple(device.path for device in pool.source.devices) if pool.type in ON_DEVICES else ()
 
 
 def _named_units(host: Host, san: San, pool: PoolDefinition | None) -> list[LogicalUnit]:

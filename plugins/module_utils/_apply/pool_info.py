@@ -7,22 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
 from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import list_volumes, quiet_needs, type_of
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
-from ansible_collections.virt.san.plugins.module_utils._host.lvm_group import read_groups
-from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupSight
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, PoolType, Seen
-from ansible_collections.virt.san.plugins.module_utils._pools.group import find
-from ansible_collections.virt.san.plugins.module_utils._pools.iscsi import portals, target_name
-from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, running_definition
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._model.group import Group
 
 _BLANK: dict[str, Any] = {
     "uuid": None,
@@ -93,6 +90,9 @@ def _look(host: Host, pools: Iterable[_Pool]) -> tuple[Seen, str | None]:
     seen = look(host, replace(needs, group=None), noted=False, with_users=False)
     if needs.group is None:
         return seen, None
+    from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
+    from ansible_collections.virt.san.plugins.module_utils._host.lvm_group import read_groups
+
     try:
         return replace(seen, groups=read_groups(host, read_san(host, uses=False).luns, uses=False)), None
     except SanError as error:
@@ -150,6 +150,10 @@ def _state(pool: _Pool, shown: PoolDefinition, live: PoolDefinition | None, seen
 def _group(pool: PoolDefinition, seen: Seen) -> Group | None:
     if pool.type != "logical":
         return None
+    from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight
+    from ansible_collections.virt.san.plugins.module_utils._pools.group import find
+    from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
+
     return find(seen.groups or GroupSight(), group_name(pool))
 
 
@@ -159,6 +163,8 @@ def _named_sources(pool: PoolDefinition) -> list[dict[str, Any]]:
     if pool.source.adapter is not None:
         return [{**pool.to_dict()["source"]["adapter"], **({"hba": pool.kept.hba} if pool.kept.hba else {})}]
     if pool.type == "iscsi":
+        from ansible_collections.virt.san.plugins.module_utils._pools.iscsi import portals, target_name
+
         return [{"target": target_name(pool), "portal": str(portal)} for portal in portals(pool)]
     exports = [{"host": server.name, "dir": pool.source.directory} for server in pool.source.hosts]
     return [*devices, *exports]

@@ -9,12 +9,10 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import look_at_devices
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
-from ansible_collections.virt.san.plugins.module_utils._host import busy, folders, mount, scsi
+from ansible_collections.virt.san.plugins.module_utils._host import folders, mount
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Space
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Folder, Mounted, Needs, Seen
 
@@ -29,11 +27,18 @@ def look(host: Host, needs: Needs, noted: bool, with_users: bool) -> Seen:
     """
     seen = _look_at_paths(host, needs, noted, with_users)
     if needs.san:
+        from ansible_collections.virt.san.plugins.module_utils._host import scsi
+        from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
+
         # sysfs alone: neither a device nor multipathd is asked, and so nothing can hang.
         san = read_san(host, checkers=False, uses=False)
         numbers = {hba.name: scsi.read_unique_id(host, hba.name) for hba in san.hbas}
         seen = replace(seen, san=san, unique_ids=numbers)
-    return seen if needs.group is None and not needs.devices else look_at_devices(host, needs, seen)
+    if needs.group is None and not needs.devices:
+        return seen
+    from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import look_at_devices
+
+    return look_at_devices(host, needs, seen)
 
 
 def _look_at_paths(host: Host, needs: Needs, noted: bool, with_users: bool) -> Seen:
@@ -91,6 +96,8 @@ def find_users(host: Host, paths: tuple[str, ...]) -> dict[str, tuple[str, ...]]
     """Return who uses something at each path or below; where that cannot be found out, somebody does."""
     if not paths:
         return {}
+    from ansible_collections.virt.san.plugins.module_utils._host import busy
+
     own = os.getpid()
     try:
         found = guarded(host, "/proc", "looking in", lambda there: busy.users_of(there, paths, own), DEADLINE)

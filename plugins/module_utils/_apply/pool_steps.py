@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.virt.san.plugins.module_utils._apply import device_steps, group, pool_ways
-from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import find_users
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, InUseError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host import folders, mounting
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
@@ -29,8 +27,25 @@ def perform(host: Host, step: Step, timeout: float) -> None:
         guarded(host, step.path, "emptying", lambda there: folders.empty(there, step.path), timeout)
     elif isinstance(step, steps.RemoveFolder):
         _remove(host, step, timeout)
-    elif not any(room.perform(host, step, timeout) for room in (device_steps, group, pool_ways)):
+    elif not _perform_elsewhere(host, step, timeout):
         raise SanError(f"{step.describe()}: nobody knows how")
+
+
+def _perform_elsewhere(host: Host, step: Step, timeout: float) -> bool:
+    """Have a step carried out by the file that it is for; tell whether there is one. Each is loaded as it is asked."""
+    if isinstance(step, steps.DeviceStep):
+        from ansible_collections.virt.san.plugins.module_utils._apply import device_steps
+
+        if device_steps.perform(host, step, timeout):
+            return True
+    if not isinstance(step, (steps.LogInTo, steps.MakeVhba)):
+        from ansible_collections.virt.san.plugins.module_utils._apply import group
+
+        if group.perform(host, step, timeout):
+            return True
+    from ansible_collections.virt.san.plugins.module_utils._apply import pool_ways
+
+    return pool_ways.perform(host, step, timeout)
 
 
 def _mount(host: Host, step: steps.Mount, timeout: float) -> None:
@@ -44,6 +59,8 @@ def _mount(host: Host, step: steps.Mount, timeout: float) -> None:
             timeout + step.patience,
         )
     except CommandError:
+        from ansible_collections.virt.san.plugins.module_utils._apply import device_steps
+
         device_steps.refuse_mounted_elsewhere(host, step)
         raise
 
@@ -55,6 +72,8 @@ def _unmount(host: Host, step: steps.Unmount, timeout: float) -> None:
     except CommandError as error:
         if mounting.BUSY not in error.details.get("stderr", ""):
             raise
+        from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import find_users
+
         users = find_users(host, (step.point,)).get(step.point, ())
         who = ", ".join(users) or "something that does not show (another mount of a part of it, an NFS export)"
         raise InUseError(

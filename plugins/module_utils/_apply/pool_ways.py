@@ -7,21 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool_sessions, pool_vhba, removal
-from ansible_collections.virt.san.plugins.module_utils._host import scsi
-from ansible_collections.virt.san.plugins.module_utils._host.hbas import read_fabric
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.pool import FcHostAdapter, PoolDefinition
-from ansible_collections.virt.san.plugins.module_utils._plan.multipath_steps import FlushMap, ForgetWwid, WriteDropIn
-from ansible_collections.virt.san.plugins.module_utils._plan.npiv_steps import DeleteVport
-from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import DeletePaths, TakeOut, UnlistDevice
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
-from ansible_collections.virt.san.plugins.module_utils._pools import adapters
 from ansible_collections.virt.san.plugins.module_utils._pools.base import PoolType, Seen, Way
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, Wanted
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import MakeVhba
-
-REMOVAL = (FlushMap, ForgetWwid, WriteDropIn, TakeOut, UnlistDevice, DeletePaths)
 
 
 @dataclass(frozen=True)
@@ -39,6 +30,10 @@ def with_lasting_names(host: Host, wanted: Wanted, known: Known) -> Wanted:
     pool = wanted.pool
     if pool is None or pool.source.adapter is None or wanted.state == "absent":
         return wanted
+    from ansible_collections.virt.san.plugins.module_utils._host import scsi
+    from ansible_collections.virt.san.plugins.module_utils._host.hbas import read_fabric
+    from ansible_collections.virt.san.plugins.module_utils._pools import adapters
+
     hbas = read_fabric(host).hbas
     numbers = {hba.name: scsi.read_unique_id(host, hba.name) for hba in hbas}
     return replace(wanted, pool=adapters.lasting(pool, hbas, numbers, known.latest))
@@ -64,17 +59,23 @@ def with_ways(host: Host, known: Known, wanted: Wanted, pool: PoolDefinition, se
 def _coming(host: Host, known: Known, wanted: Wanted, pool: PoolDefinition, how: Look) -> Way | None:
     adapter = pool.source.adapter
     if isinstance(adapter, FcHostAdapter):
+        from ansible_collections.virt.san.plugins.module_utils._apply import pool_vhba
+
         return pool_vhba.coming(host, pool, adapter, known.made, known.started is not None)
     if pool.type == "iscsi":
+        from ansible_collections.virt.san.plugins.module_utils._apply import pool_sessions
+
         return pool_sessions.coming(host, pool, known.made, wanted.secret or known.secret, how.check_mode)
     return None
 
 
 def _leaving(host: Host, known: Known, wanted: Wanted, how: Look) -> Way:
     """Return how all leaves that a pool has made, whatever it is by now."""
-    options = (known.made, how.check_mode, wanted.force, wanted.state == "inactive")
     if not known.made:
         return Way()
+    from ansible_collections.virt.san.plugins.module_utils._apply import pool_sessions, pool_vhba
+
+    options = (known.made, how.check_mode, wanted.force, wanted.state == "inactive")
     ways = (pool_sessions.leaving(host, *options), pool_vhba.leaving(host, *options))
     return Way(
         tuple(step for way in ways for step in way.steps),
@@ -86,11 +87,30 @@ def _leaving(host: Host, known: Known, wanted: Wanted, how: Look) -> Way:
 def perform(host: Host, step: Step, timeout: float) -> bool:
     """Carry out a step, if it is one about what carries units; tell whether it is. Raises SanError, OSError."""
     if isinstance(step, MakeVhba):
+        from ansible_collections.virt.san.plugins.module_utils._apply import pool_vhba
+
         pool_vhba.make(host, step, timeout)
-    elif isinstance(step, DeleteVport):
+        return True
+    from ansible_collections.virt.san.plugins.module_utils._apply import pool_sessions
+
+    return pool_sessions.perform(host, step, timeout) or _remove(host, step, timeout)
+
+
+def _remove(host: Host, step: Step, timeout: float) -> bool:
+    """Carry out a step by which a virtual HBA goes, or what is behind one or behind a session."""
+    from ansible_collections.virt.san.plugins.module_utils._apply import pool_vhba, removal
+    from ansible_collections.virt.san.plugins.module_utils._plan.multipath_steps import (
+        FlushMap,
+        ForgetWwid,
+        WriteDropIn,
+    )
+    from ansible_collections.virt.san.plugins.module_utils._plan.npiv_steps import DeleteVport
+    from ansible_collections.virt.san.plugins.module_utils._plan.removal_steps import DeletePaths, TakeOut, UnlistDevice
+
+    if isinstance(step, DeleteVport):
         pool_vhba.delete(host, step, timeout)
-    elif isinstance(step, REMOVAL):
+    elif isinstance(step, (FlushMap, ForgetWwid, WriteDropIn, TakeOut, UnlistDevice, DeletePaths)):
         removal.perform(host, step, timeout)
     else:
-        return pool_sessions.perform(host, step, timeout)
+        return False
     return True

@@ -9,13 +9,12 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 
-from ansible_collections.virt.san.plugins.module_utils._apply import keep_steps
 from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import keeping, systemd
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model import pool_boot as files
-from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import NOTHING, Kept, kept_text, parse_kept
 from ansible_collections.virt.san.plugins.module_utils._model.pool_secret import MODE as SECRET_MODE
@@ -26,18 +25,15 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool_secret import
     secret_text,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.units import TARGET, UNITS, VHBA_SERVICE, target_text
-from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import KEEP_STEPS, KeepPlan, StopUnit
-from ansible_collections.virt.san.plugins.module_utils._plan.pool_boot import (
-    SHARED,
-    BootSeen,
-    plan_not_started,
-    plan_started,
-)
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import steps
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known
 from ansible_collections.virt.san.plugins.module_utils._xml.pool import parse_pool
-from ansible_collections.virt.san.plugins.module_utils._xml.pool_text import pool_text
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap
+    from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import KeepPlan
+    from ansible_collections.virt.san.plugins.module_utils._plan.pool_boot import BootSeen
 
 WANTS = f"{UNITS}/multi-user.target.wants"
 
@@ -125,6 +121,9 @@ class NativeKeeper:
     # At boot
 
     def boot_plan(self, name: str, autostart: bool | None) -> KeepPlan:
+        from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import KeepPlan
+        from ansible_collections.virt.san.plugins.module_utils._plan.pool_boot import plan_not_started, plan_started
+
         seen = self._boot_seen(name)
         if autostart or (autostart is None and seen.enabled and self._program is not None):
             if not systemd.is_running(self.host):
@@ -136,6 +135,8 @@ class NativeKeeper:
         return plan_not_started(seen) if autostart is False else KeepPlan()
 
     def quiet_steps(self, name: str) -> tuple[Step, ...]:
+        from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import StopUnit
+
         seen = self._boot_seen(name)
         return (StopUnit(files.unit_name(name)),) if seen.at_work else ()
 
@@ -143,6 +144,8 @@ class NativeKeeper:
         return self._boot_seen(name).enabled
 
     def _boot_seen(self, name: str) -> BootSeen:
+        from ansible_collections.virt.san.plugins.module_utils._plan.pool_boot import SHARED, BootSeen
+
         host, unit = self.host, files.unit_name(name)
         contents = {path: host.read_bytes(path) for path in SHARED}
         found = {path: content for path, content in contents.items() if content is not None}
@@ -164,9 +167,11 @@ class NativeKeeper:
     def _shared(self) -> dict[str, bytes]:
         if self._program is None:
             raise UnavailableError("the program that starts pools at boot is not at hand")
+        from ansible_collections.virt.san.plugins.module_utils._apply.keep_steps import boot_python
+
         return {
             files.PROGRAM: self._program(),
-            files.SERVICE: files.service_text(keep_steps.boot_python(self.host)).encode(),
+            files.SERVICE: files.service_text(boot_python(self.host)).encode(),
             TARGET: target_text().encode(),
         }
 
@@ -174,9 +179,7 @@ class NativeKeeper:
 
     def perform(self, step: Step) -> bool:
         host = self.host
-        if isinstance(step, KEEP_STEPS):
-            keep_steps.perform(host, step)
-        elif isinstance(step, steps.Define):
+        if isinstance(step, steps.Define):
             self._write(files.definition_path(step.pool.name), step.pool)
         elif isinstance(step, steps.NoteStarted):
             self._write(files.started_path(step.pool.name), step.pool)
@@ -195,12 +198,23 @@ class NativeKeeper:
             keeping.remove_folders(host, files.FOLDERS)
             self._strike_out(step.name)
         else:
+            return self._perform_at_boot(step)
+        return True
+
+    def _perform_at_boot(self, step: Step) -> bool:
+        from ansible_collections.virt.san.plugins.module_utils._apply import keep_steps
+        from ansible_collections.virt.san.plugins.module_utils._plan.keep_steps import KEEP_STEPS
+
+        if not isinstance(step, KEEP_STEPS):
             return False
+        keep_steps.perform(self.host, step)
         return True
 
     # The XML comes last and goes last: without it there is no pool that the rest could belong to.
 
     def _write(self, path: str, pool: PoolDefinition) -> None:
+        from ansible_collections.virt.san.plugins.module_utils._xml.pool_text import pool_text
+
         if pool.kept == NOTHING:
             self.host.remove_file(files.kept_path(path))
         else:

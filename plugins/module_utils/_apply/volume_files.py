@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look at volumes that are files, and work on them. Whatever touches their folder is done within a deadline."""
+"""Look at volumes that are files. Whatever touches their folder is done within a deadline."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Union
+from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_users import (
@@ -18,43 +18,17 @@ from ansible_collections.virt.san.plugins.module_utils._apply.volume_users impor
     with_users,
 )
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
-from ansible_collections.virt.san.plugins.module_utils._host import (
-    copying,
-    image_files,
-    images,
-    qemu_img,
-    signatures,
-    wiping,
-)
+from ansible_collections.virt.san.plugins.module_utils._host import images
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.images import Image
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
-from ansible_collections.virt.san.plugins.module_utils._model.volume import (
-    DISCARD,
-    Backing,
-    NewVolume,
-    Source,
-    Volume,
-    WantedVolume,
-    rounded_up,
-)
+from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Volume, WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_files import UNIT, backing_path, volume_path
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
-    CreateVolume,
-    DeleteVolume,
-    PermitVolume,
-    ResizeVolume,
-    WipeVolume,
-)
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_files import UNIT, backing_path
 
 TAKEN = {"folder": "a folder", "link": "a link", "device": "a device, a pipe or a socket"}
-END_DEADLINE = 60.0
-"""Seconds for finding where the content of an image ends."""
-
-VolumeStep = Union[CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume]
 
 
 def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, others: tuple[str, ...]) -> VolumeSight:
@@ -149,88 +123,6 @@ def writers_of(host: Host, volume: Volume) -> tuple[str, ...]:
 
 def _end(host: Host, volume: Volume) -> int | str:
     """Return how far the content of a volume reaches, or why nobody knows. Raises CommandError, OSError."""
-    end: int | str = guarded(host, volume.path, "reading", lambda there: _find_end(there, volume), END_DEADLINE)
-    return end
+    from ansible_collections.virt.san.plugins.module_utils._apply.volume_file_steps import find_end
 
-
-def _find_end(host: Host, volume: Volume) -> int | str:
-    path = volume.path
-    if volume.format == "qcow2":
-        return qemu_img.last_data(host, host.path(path), END_DEADLINE)
-    end = image_files.read_end(host, path)
-    if end is not None:
-        return end
-    found = signatures.read_signatures(host, host.path(path), END_DEADLINE)
-    if found:
-        return f"it holds {', '.join(map(str, found))}, and how far that reaches is not known"
-    return image_files.last_data(host, path)
-
-
-# Changes
-
-
-def perform(host: Host, step: VolumeStep, timeout: float) -> None:
-    """Carry out one step within `timeout` seconds. Raises SanError, OSError."""
-    if isinstance(step, CreateVolume):
-        _create(host, step, timeout)
-    elif isinstance(step, ResizeVolume):
-        guarded(host, step.volume.path, "resizing", lambda there: _resize(there, step, timeout), timeout)
-    elif isinstance(step, PermitVolume):
-        wanted, path = step.permissions, step.volume.path
-        guarded(
-            host,
-            path,
-            "changing",
-            lambda there: image_files.set_permissions(there, path, wanted.mode, wanted.owner, wanted.group),
-            timeout,
-        )
-    elif isinstance(step, WipeVolume):
-        path, discard = step.volume.path, step.how == DISCARD
-        guarded(host, path, "wiping", lambda there: wiping.wipe_file(there, path, discard), timeout)
-    else:
-        path = step.volume.path
-        guarded(host, path, "deleting", lambda there: image_files.delete(there, path), timeout)
-
-
-def _create(host: Host, step: CreateVolume, timeout: float) -> None:
-    path = volume_path(step.pool, step.volume.name)
-    guarded(host, path, "making", lambda there: _make(there, step, path, timeout), timeout)
-
-
-def _make(host: Host, step: CreateVolume, path: str, timeout: float) -> None:
-    new, made = step.volume, image_files.temporary_path(host, path)
-    image_files.discard_leftover(host, path)
-    try:
-        if new.source is not None:
-            _copy(host, new, new.source, made, timeout)
-        elif new.format == "raw":
-            image_files.make_raw(host, made, new.capacity, new.full)
-        else:
-            below = None if new.backing is None else (new.backing.path, new.backing.format or "raw")
-            qemu_img.create(host, host.path(made), new.capacity, new.full, below, timeout)
-        given = new.permissions
-        image_files.set_permissions(host, made, given.mode, given.owner, given.group)
-        image_files.publish(host, made, path)
-    finally:
-        # Also what is whole and could not get its name.
-        image_files.discard_leftover(host, path)
-
-
-def _copy(host: Host, new: NewVolume, source: Source, made: str, timeout: float) -> None:
-    if (source.format, new.format) == ("raw", "raw"):
-        image_files.make_raw(host, made, new.capacity, new.full)
-        copying.copy_file(host, source.path, made, share=not new.full)
-        return
-    place = host.path(made)
-    qemu_img.convert(host, (host.path(source.path), source.format), (place, new.format), new.full, timeout)
-    if new.format == "raw":
-        image_files.resize_raw(host, made, new.capacity, new.full)
-    elif new.capacity > rounded_up(source.capacity, UNIT):
-        qemu_img.resize(host, place, new.capacity, shrink=False, full=new.full, deadline=timeout)
-
-
-def _resize(host: Host, step: ResizeVolume, timeout: float) -> None:
-    if step.volume.format == "raw":
-        image_files.resize_raw(host, step.volume.path, step.capacity, step.full)
-    else:
-        qemu_img.resize(host, host.path(step.volume.path), step.capacity, step.shrinks, step.full, timeout)
+    return find_end(host, volume)

@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE
-from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import (
-    VolumeStep,
-    with_source,
-)
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import with_source
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_users import lv_users, with_readers, with_users
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host import (
@@ -45,6 +43,9 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
     ResizeVolume,
     WipeVolume,
 )
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._apply.volume_file_steps import VolumeStep
 
 PLAIN = ("linear", "thin,sparse")
 """Layouts whose size is exactly what was asked for, in extents."""

@@ -8,18 +8,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE, find_users
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
-from ansible_collections.virt.san.plugins.module_utils._host import bare, dm, images
-from ansible_collections.virt.san.plugins.module_utils._host.file_users import users_of_file, writers_of_file
+from ansible_collections.virt.san.plugins.module_utils._host import images
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.images import Image
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
-from ansible_collections.virt.san.plugins.module_utils._model.group import GroupVolume
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume, rounded_up
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._model.group import GroupVolume
 
 LOCKED = "somebody who has locked it, perhaps on another host"
 
@@ -69,6 +71,8 @@ def _is_touched(wanted: WantedVolume, unit: int, volume: Volume) -> bool:
 
 def image_users(host: Host, image: Image, writing: bool = False) -> tuple[str, ...]:
     """Return who has an image open, or only who may be `writing` to it; where nobody can tell, somebody has."""
+    from ansible_collections.virt.san.plugins.module_utils._host.file_users import users_of_file, writers_of_file
+
     own, look_for = os.getpid(), writers_of_file if writing else users_of_file
 
     def find(there: Host) -> tuple[str, ...]:
@@ -121,6 +125,8 @@ def _read_from(host: Host, folder: str, path: str) -> list[str] | str:
 
 def device_users(host: Host, path: str) -> tuple[str, ...]:
     """Return who uses a block device."""
+    from ansible_collections.virt.san.plugins.module_utils._host import bare
+
     kernel = bare.exact_name(host, path)
     if kernel is None:
         return ("somebody, perhaps: the kernel does not know it as a device",)
@@ -148,6 +154,8 @@ def lv_users(host: Host, lv: GroupVolume) -> tuple[str, ...]:
 
 def _stays_open(host: Host, lv: GroupVolume) -> bool:
     """Tell whether a logical volume is open for longer than udev looks at what was written to it."""
+    from ansible_collections.virt.san.plugins.module_utils._host import dm
+
     number = host.read(f"/sys/class/block/{lv.kernel}/dev") if lv.kernel else None
     if number is None:
         return True

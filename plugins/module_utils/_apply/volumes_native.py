@@ -6,31 +6,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ansible_collections.virt.san.plugins.module_utils._apply import volume_files, volume_lvs, volume_transfer
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
-from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import writers_of
-from ansible_collections.virt.san.plugins.module_utils._apply.volume_transfer import with_transfer
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
-from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, PoolType, Seen
-from ansible_collections.virt.san.plugins.module_utils._pools.luns import volumes_of
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, running_definition
-from ansible_collections.virt.san.plugins.module_utils._pools.registry import LUN_POOLS, pool_type
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import LUN_TYPES, lun_pool, pool_type
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import FOLDERS
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
-    CreateVolume,
-    DeleteVolume,
-    PermitVolume,
-    ResizeVolume,
-    WipeVolume,
-)
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_transfer import DownloadVolume, UploadToVolume
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._apply.volume_file_steps import VolumeStep
+    from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume
 
 
 class NativeVolumes:
@@ -56,6 +48,9 @@ class NativeVolumes:
         sight = self._look_into(known, VolumeSight(pool=live, running=True, noted=seen.noted), seen, wanted)
         if wanted.upload_from is None and wanted.download_to is None:
             return sight
+        from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import writers_of
+        from ansible_collections.virt.san.plugins.module_utils._apply.volume_transfer import with_transfer
+
         return with_transfer(self.host, sight, wanted, lambda volume: writers_of(self.host, volume), self.timeout)
 
     def _look_into(self, known: Known, sight: VolumeSight, seen: Seen, wanted: WantedVolume) -> VolumeSight:
@@ -66,19 +61,47 @@ class NativeVolumes:
         )
         pool = sight.pool
         if pool is not None and pool.type in FOLDERS:
+            from ansible_collections.virt.san.plugins.module_utils._apply import volume_files
+
             return volume_files.look(self.host, sight, seen, wanted, others)
         if pool is not None and pool.type == "logical":
+            from ansible_collections.virt.san.plugins.module_utils._apply import volume_lvs
+
             return volume_lvs.look(self.host, sight, seen, wanted, others)
         return sight
 
     def perform(self, step: Step, timeout: float) -> None:
+        from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
+            CreateVolume,
+            DeleteVolume,
+            PermitVolume,
+            ResizeVolume,
+            WipeVolume,
+        )
+        from ansible_collections.virt.san.plugins.module_utils._pools.volume_transfer import (
+            DownloadVolume,
+            UploadToVolume,
+        )
+
         if isinstance(step, (CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume)):
-            room = volume_lvs if step.pool.type == "logical" else volume_files
-            room.perform(self.host, step, timeout)
+            _perform(self.host, step, timeout)
         elif isinstance(step, (UploadToVolume, DownloadVolume)):
+            from ansible_collections.virt.san.plugins.module_utils._apply import volume_transfer
+
             volume_transfer.perform(self.host, step, timeout)
         elif not self.pools.perform(step):
             raise SanError(f"{step.describe()}: nobody knows how")
+
+
+def _perform(host: Host, step: VolumeStep, timeout: float) -> None:
+    if step.pool.type == "logical":
+        from ansible_collections.virt.san.plugins.module_utils._apply import volume_lvs
+
+        volume_lvs.perform(host, step, timeout)
+    else:
+        from ansible_collections.virt.san.plugins.module_utils._apply import volume_file_steps
+
+        volume_file_steps.perform(host, step, timeout)
 
 
 def list_volumes(host: Host, pool: PoolDefinition, seen: Seen, deadline: float) -> list[Volume] | None:
@@ -87,10 +110,18 @@ def list_volumes(host: Host, pool: PoolDefinition, seen: Seen, deadline: float) 
     `deadline` is seconds. Raises CommandError where its folder does not answer, OSError.
     """
     if pool.type in FOLDERS:
+        from ansible_collections.virt.san.plugins.module_utils._apply import volume_files
+
         return volume_files.list_volumes(host, pool, deadline)
-    if pool.type in LUN_POOLS:
-        return volumes_of(LUN_POOLS[pool.type].units(pool, seen))
-    return volume_lvs.list_volumes(pool, seen) if pool.type == "logical" else None
+    if pool.type in LUN_TYPES:
+        from ansible_collections.virt.san.plugins.module_utils._pools.luns import volumes_of
+
+        return volumes_of(lun_pool(pool.type).units(pool, seen))
+    if pool.type == "logical":
+        from ansible_collections.virt.san.plugins.module_utils._apply import volume_lvs
+
+        return volume_lvs.list_volumes(pool, seen)
+    return None
 
 
 def type_of(known: Known) -> PoolType:

@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.virt.san.plugins.module_utils._boot import main as entry
-from ansible_collections.virt.san.plugins.module_utils._boot.packing import program
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Not loaded: only so that Ansible sends it, and what it imports, along with whoever packs it.
+    from ansible_collections.virt.san.plugins.module_utils._boot import main  # noqa: F401
+
+ENTRY = "_boot/main.py"
 
 FILES: tuple[str, ...] = (
     "_apply/carry_out.py",
@@ -47,4 +52,6 @@ FILES: tuple[str, ...] = (
 
 def packed() -> bytes:
     """Return the program. Raises UnavailableError where the running module does not give its source."""
-    return program(entry.__name__, FILES)
+    from ansible_collections.virt.san.plugins.module_utils._boot.packing import program
+
+    return program(ENTRY, FILES)

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Optional
 
-from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import block, dm
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit
@@ -102,3 +102,19 @@ def _logical(row: Mapping[str, Any]) -> LogicalVolume:
 
 def _bytes(text: Any) -> int:
     return int(text) if str(text or "").isdigit() else 0
+
+
+def refuse_dead(units: Iterable[LogicalUnit]) -> None:
+    """Raise UnavailableError where a command of LVM would open a map that swallows its reads for ever."""
+    dead = [unit for unit in units if unit.map and unit.map.queueing not in (None, "off", "-") and not _alive(unit)]
+    if dead:
+        names = ", ".join(f"{unit.device} ({unit.wwid})" for unit in dead)
+        raise UnavailableError(
+            f"{names}: no path works and the map queues, so that LVM would wait for it without end. Restore a path, or "
+            "flush the map (virt.san.multipath_devices, state absent), then run again",
+            wwids=[unit.wwid for unit in dead],
+        )
+
+
+def _alive(unit: LogicalUnit) -> bool:
+    return any(path.usable for path in unit.paths)

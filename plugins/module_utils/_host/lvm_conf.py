@@ -39,6 +39,15 @@ ALL_DEVICES = '["a|.*|"]'
 """What no filter looks like in LVM's own words."""
 
 
+def all_devices(our_filter: bool) -> str:
+    """Return the configuration under which LVM sees all it could: no devices file, no filter of ours.
+
+    Filters of others stay: what they hide was hidden on purpose.
+    """
+    shown = f" global_filter={ALL_DEVICES}" if our_filter else ""
+    return f'devices {{ use_devicesfile=0 hints="none"{shown} }}'
+
+
 # Our block
 
 

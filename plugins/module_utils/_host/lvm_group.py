@@ -12,8 +12,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import CommandErr
 from ansible_collections.virt.san.plugins.module_utils._host import lvm_conf
 from ansible_collections.virt.san.plugins.module_utils._host.bare import exact_name, read_bare
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host, parse_properties
-from ansible_collections.virt.san.plugins.module_utils._host.lvm import parse_report
-from ansible_collections.virt.san.plugins.module_utils._host.lvm_seen import all_devices, refuse_dead
+from ansible_collections.virt.san.plugins.module_utils._host.lvm import parse_report, refuse_dead
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Use
 from ansible_collections.virt.san.plugins.module_utils._model.group import (
     Group,
@@ -55,7 +54,7 @@ def read_groups(host: Host, units: Iterable[LogicalUnit], uses: bool = True) -> 
     refuse_dead(luns)
     setting = lvm_conf.parse_block(lvm_conf.read_conf(host) or "")
     by_filter = setting is not None and setting.method == FILTER
-    rows = {tool: _ask(host, tool, all_devices(by_filter)) for tool in _COLUMNS}
+    rows = {tool: _ask(host, tool, lvm_conf.all_devices(by_filter)) for tool in _COLUMNS}
     active = [name for name in (_kernel(host, row) for row in rows["lvs"]) if name] if uses else []
     machine = _Machine(
         host,

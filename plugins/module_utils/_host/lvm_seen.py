@@ -9,11 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import block, dm, initramfs, lvm_conf, mount, proc, udev
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
-from ansible_collections.virt.san.plugins.module_utils._host.lvm import parse_report
+from ansible_collections.virt.san.plugins.module_utils._host.lvm import parse_report, refuse_dead
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_claims import LVM, UUID_LENGTH, read_claims
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
@@ -53,7 +52,9 @@ def read_sight(host: Host) -> LvmSight:
     setting = lvm_conf.parse_block(lvm_conf.read_conf(host) or "")
     knows = lvm_conf.knows_devices_file(host)
     claims = read_claims(host)
-    groups, others = _groups(host, machine, _ask(host, all_devices(setting is not None and setting.method == FILTER)))
+    groups, others = _groups(
+        host, machine, _ask(host, lvm_conf.all_devices(setting is not None and setting.method == FILTER))
+    )
     groups, orphaned = _with_active(host, machine, groups)
     # Only now: an LVM that is told to use no devices file may have put away one that was there (2.03.31).
     there = lvm_conf.read_devices_file(host) is not None
@@ -77,35 +78,10 @@ def read_sight(host: Host) -> LvmSight:
     )
 
 
-def all_devices(our_filter: bool) -> str:
-    """Return the configuration under which LVM sees all it could: no devices file, no filter of ours.
-
-    Filters of others stay: what they hide was hidden on purpose.
-    """
-    shown = f" global_filter={lvm_conf.ALL_DEVICES}" if our_filter else ""
-    return f'devices {{ use_devicesfile=0 hints="none"{shown} }}'
-
-
 def _ask(host: Host, config: str | None) -> list[dict[str, Any]]:
     argv = _ARGV + (["--config", config] if config else [])
     # 5: something is wrong with some group (a PV missing); the report is there nevertheless.
     return parse_report(host.run(argv, lvm_conf.DEADLINE, accept=(0, 5)).stdout, "pv")
-
-
-def refuse_dead(units: Iterable[LogicalUnit]) -> None:
-    """Raise UnavailableError where a command of LVM would open a map that swallows its reads for ever."""
-    dead = [unit for unit in units if unit.map and unit.map.queueing not in (None, "off", "-") and not _alive(unit)]
-    if dead:
-        names = ", ".join(f"{unit.device} ({unit.wwid})" for unit in dead)
-        raise UnavailableError(
-            f"{names}: no path works and the map queues, so that LVM would wait for it without end. Restore a path, or "
-            "flush the map (virt.san.multipath_devices, state absent), then run again",
-            wwids=[unit.wwid for unit in dead],
-        )
-
-
-def _alive(unit: LogicalUnit) -> bool:
-    return any(path.usable for path in unit.paths)
 
 
 def _read_machine(host: Host, units: Iterable[LogicalUnit]) -> _Machine:

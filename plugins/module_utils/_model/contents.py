@@ -10,6 +10,9 @@ from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._model.partitions import Table
 
+LVM_LABEL = "LVM2_member"
+"""Kind of the signature of a PV."""
+
 
 @dataclass(frozen=True)
 class Signature:

@@ -28,6 +28,11 @@ class Portal(NamedTuple):
     """IPv4 or IPv6 in its shortest form, without brackets."""
     port: int = PORT
 
+    @property
+    def other_port(self) -> int | None:
+        """The port, if it is not the usual one."""
+        return None if self.port == PORT else self.port
+
     def __str__(self) -> str:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap, parse_chap
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap
 
 SECRETS = "/etc/virt-san/secrets"
 MODE = 0o600
@@ -26,6 +28,8 @@ def secret_text(chap: Chap) -> str:
 
 def parse_secret(text: str) -> Chap | None:
     """Return what a file says; None for one that somebody has spoilt, and no word of what is in it."""
+    from ansible_collections.virt.san.plugins.module_utils._model.iscsi import parse_chap
+
     try:
         told = json.loads(text)
         return parse_chap(told) if isinstance(told, dict) else None

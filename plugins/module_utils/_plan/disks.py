@@ -18,8 +18,8 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
 from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDevice, Disk, device_path, wwid_in
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import SAN_TRANSPORTS
-from ansible_collections.virt.san.plugins.module_utils._plan.device import Named, require
 from ansible_collections.virt.san.plugins.module_utils._plan.guard import label, paths_of
+from ansible_collections.virt.san.plugins.module_utils._plan.named import Named, require
 
 
 @dataclass(frozen=True)

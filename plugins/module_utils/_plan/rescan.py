@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Union
 
@@ -13,37 +13,10 @@ from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundEr
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, Path, San
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import SAN_TRANSPORTS, Hba, Target
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, decode_lun, kernel_luns
+from ansible_collections.virt.san.plugins.module_utils._plan.expected import Expect
 
 LISTS_TARGETS = ("fc", "fcoe", "iscsi")
 """Transports whose targets the kernel names. A host of another one is scanned with a wildcard for the target."""
-
-
-@dataclass(frozen=True)
-class Expect:
-    """What must be there in the end. Nothing given: nothing is waited for but what appears."""
-
-    wwids: tuple[Wwid, ...] = ()
-    luns: tuple[int, ...] = ()
-    lun_sizes: Mapping[int, int] = field(default_factory=dict)
-    """Bytes by LUN number."""
-    wwid_sizes: Mapping[Wwid, int] = field(default_factory=dict)
-    """Bytes by WWID."""
-    count: int | None = None
-    """Logical units: exactly so many."""
-    paths: int | None = None
-    """Usable paths of each unit: at least so many."""
-
-    @property
-    def all_luns(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys((*self.luns, *self.lun_sizes)))
-
-    @property
-    def all_wwids(self) -> tuple[Wwid, ...]:
-        return tuple(dict.fromkeys((*self.wwids, *self.wwid_sizes)))
-
-    @property
-    def anything(self) -> bool:
-        return bool(self.all_luns or self.all_wwids) or self.count is not None or self.paths is not None
 
 
 @dataclass(frozen=True)

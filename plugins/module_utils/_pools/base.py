@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ansible_collections.virt.san.plugins.module_utils._errors import SanError
-from ansible_collections.virt.san.plugins.module_utils._model.block import San
-from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight
-from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space
-from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
-from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._errors import SanError
+    from ansible_collections.virt.san.plugins.module_utils._model.block import San
+    from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight
+    from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space
+    from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+    from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ class Seen:
     devices: Mapping[str, Inspected] = field(default_factory=dict)
     """The devices to use, by the names that definitions have for them."""
     groups: GroupSight | None = None
-    san: San = field(default_factory=San)
+    san: San | None = None
+    """None: it was not asked for."""
     unique_ids: Mapping[str, int] = field(default_factory=dict)
     """By name of a SCSI host: its number among those of its PCI device."""
     coming: Way | None = None

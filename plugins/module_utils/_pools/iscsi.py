@@ -21,7 +21,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDe
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.folders import check_source
-from ansible_collections.virt.san.plugins.module_utils._pools.luns import LunPool, check_target, steps_of
+from ansible_collections.virt.san.plugins.module_utils._pools.luns import LunPool, check_target, san_of, steps_of
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import LogInTo
 
 TAKEN = ("hosts", "devices", "auth")
@@ -50,7 +50,7 @@ class IscsiPool(LunPool):
         target, known = target_name(pool), portals(pool)
         return tuple(
             unit
-            for unit in seen.san.luns
+            for unit in san_of(seen).luns
             if any(path.target == target and read_portal(path.portal) in known for path in unit.paths)
         )
 
@@ -115,7 +115,7 @@ def _portal(server: SourceHost) -> Portal:
 def _sessions(pool: PoolDefinition, seen: Seen) -> dict[str, bool]:
     target = target_name(pool)
     return {
-        str(portal): any(same_session(one, target, portal, None) for one in seen.san.sessions)
+        str(portal): any(same_session(one, target, portal, None) for one in san_of(seen).sessions)
         for portal in portals(pool)
     }
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit
+from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
@@ -70,6 +70,11 @@ class LunPool:
 def check_target(pool: PoolDefinition) -> None:
     """Raise ValueError for a target that is not among the host's devices."""
     check_device_target(pool, "logical units")
+
+
+def san_of(seen: Seen) -> San:
+    """Return what was seen of the SAN; nothing where that was not asked for."""
+    return San() if seen.san is None else seen.san
 
 
 def steps_of(way: Way | None) -> tuple[Step, ...]:

@@ -9,7 +9,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.block import Logic
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.folders import check_source
-from ansible_collections.virt.san.plugins.module_utils._pools.luns import LunPool, check_target
+from ansible_collections.virt.san.plugins.module_utils._pools.luns import LunPool, check_target, san_of
 
 
 class MpathPool(LunPool):
@@ -22,4 +22,4 @@ class MpathPool(LunPool):
         check_target(pool)
 
     def units(self, pool: PoolDefinition, seen: Seen) -> tuple[LogicalUnit, ...]:
-        return tuple(unit for unit in seen.san.luns if unit.map is not None)
+        return tuple(unit for unit in san_of(seen).luns if unit.map is not None)

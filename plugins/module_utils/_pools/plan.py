@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError, RefusedError
-from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap
 from ansible_collections.virt.san.plugins.module_utils._model.pool import FcHostAdapter, PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
@@ -28,6 +27,9 @@ from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     NoteStopped,
     Undefine,
 )
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap
 
 
 @dataclass(frozen=True)

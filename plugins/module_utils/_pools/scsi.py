@@ -15,7 +15,7 @@ from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import adapters
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.folders import check_source
-from ansible_collections.virt.san.plugins.module_utils._pools.luns import LunPool, check_target, steps_of
+from ansible_collections.virt.san.plugins.module_utils._pools.luns import LunPool, check_target, san_of, steps_of
 
 
 class ScsiPool(LunPool):
@@ -36,7 +36,7 @@ class ScsiPool(LunPool):
 
     def units(self, pool: PoolDefinition, seen: Seen) -> tuple[LogicalUnit, ...]:
         name = _host(pool, seen)
-        return tuple(unit for unit in seen.san.luns if any(path.hba == name for path in unit.paths))
+        return tuple(unit for unit in san_of(seen).luns if any(path.hba == name for path in unit.paths))
 
     def is_running(self, pool: PoolDefinition, seen: Seen) -> bool:
         return seen.noted and _is_there(pool, seen)
@@ -47,7 +47,7 @@ class ScsiPool(LunPool):
 
     def start(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
         if isinstance(pool.source.adapter, ScsiHostAdapter) and not _is_there(pool, seen):
-            raise adapters.missing(pool, seen.san.hbas)
+            raise adapters.missing(pool, san_of(seen).hbas)
         return steps_of(seen.coming)
 
     def stop(self, pool: PoolDefinition, seen: Seen, force: bool) -> tuple[Step, ...]:
@@ -67,21 +67,21 @@ def _identity(pool: PoolDefinition) -> object:
 
 def vhba(seen: Seen, wwpn: str) -> bool:
     """Tell whether there is a virtual HBA with a WWPN, logged in or not."""
-    return any(vport.wwpn == wwpn for hba in seen.san.hbas for vport in hba.npiv.vports)
+    return any(vport.wwpn == wwpn for hba in san_of(seen).hbas for vport in hba.npiv.vports)
 
 
 def _is_there(pool: PoolDefinition, seen: Seen) -> bool:
     adapter = pool.source.adapter
     if isinstance(adapter, FcHostAdapter):
         return vhba(seen, adapter.wwpn)
-    return adapters.find_scsi_host(pool, seen.san.hbas, seen.unique_ids) is not None
+    return adapters.find_scsi_host(pool, san_of(seen).hbas, seen.unique_ids) is not None
 
 
 def _host(pool: PoolDefinition, seen: Seen) -> str | None:
     """Return the SCSI host of the pool's HBA."""
     adapter = pool.source.adapter
     if isinstance(adapter, FcHostAdapter):
-        vports = (vport for hba in seen.san.hbas for vport in hba.npiv.vports)
+        vports = (vport for hba in san_of(seen).hbas for vport in hba.npiv.vports)
         return next((vport.host for vport in vports if vport.wwpn == adapter.wwpn), None)
-    found = adapters.find_scsi_host(pool, seen.san.hbas, seen.unique_ids)
+    found = adapters.find_scsi_host(pool, san_of(seen).hbas, seen.unique_ids)
     return None if found is None else found.name

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
-from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap, Portal
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition
-from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
+    from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap, Portal
+    from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 
 # What is written down of a pool.
 

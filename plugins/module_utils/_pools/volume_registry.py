@@ -1,21 +1,30 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which kind of volumes pools of which type have. A new kind is a file in this folder and a line here."""
+"""Which kind of volumes pools of which type have. A new kind is a file in this folder and some lines here.
+
+Only the kind that is asked for is loaded.
+"""
 
 from __future__ import annotations
 
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeKind
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_files import FileVolumes
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_lvs import LogicalVolumes
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeKind
 
 FOLDERS = ("dir", "fs", "netfs")
 """Types whose pools are folders."""
 
-_FILES = FileVolumes()
-KINDS: dict[str, VolumeKind] = {**dict.fromkeys(FOLDERS, _FILES), "logical": LogicalVolumes()}
-
 
 def volume_kind(pool_type: str) -> VolumeKind | None:
     """Return what is known about the volumes of pools of a type; None where they are nobody's to make."""
-    return KINDS.get(pool_type)
+    if pool_type in FOLDERS:
+        from ansible_collections.virt.san.plugins.module_utils._pools.volume_files import FileVolumes
+
+        return FileVolumes()
+    if pool_type == "logical":
+        from ansible_collections.virt.san.plugins.module_utils._pools.volume_lvs import LogicalVolumes
+
+        return LogicalVolumes()
+    return None

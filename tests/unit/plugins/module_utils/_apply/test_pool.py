@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_look
+from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_devices, pool_look
 from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper, defined
 from ansible_collections.virt.san.plugins.module_utils._errors import (
@@ -137,8 +137,8 @@ def test_what_another_host_has_built_meanwhile(machine: PoolMachine, monkeypatch
         yield Held(1, left=["lun"])
 
     freed: list[PoolDefinition] = []
-    monkeypatch.setattr(pool, "alone_for", alone_for)
-    monkeypatch.setattr(pool, "free_left_behind", lambda _host, of: freed.append(of) or ())
+    monkeypatch.setattr(pool_devices, "alone_for", alone_for)
+    monkeypatch.setattr(pool_devices, "free_left_behind", lambda _host, of: freed.append(of) or ())
     done = run(machine, "vms", "present")
     assert done.facts["steps"] == ["define pool vms", "make the folder /vms (mode 0750)"]
     assert not run(machine, "vms", "present").changed

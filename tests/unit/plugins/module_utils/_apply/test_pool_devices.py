@@ -9,15 +9,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool_devices
+from ansible_collections.virt.san.plugins.module_utils._apply import exclusion, pool_devices
 from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import Held
+from ansible_collections.virt.san.plugins.module_utils._apply.pool import told_group
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import (
     alone_for,
     free_left_behind,
     let_others_build,
     look_at_devices,
     refuse_others,
-    told_group,
 )
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
@@ -74,7 +74,7 @@ def test_what_is_on_devices_in_no_group(host, units, monkeypatch) -> None:
 def test_what_others_build_is_waited_for(host, units, monkeypatch) -> None:
     asked = []
     monkeypatch.setattr(
-        pool_devices.exclusion,
+        exclusion,
         "let_others_finish",
         lambda _host, _san, found, timeout: asked.append(([unit.wwid for unit in found], timeout)),
     )
@@ -90,7 +90,7 @@ def test_what_a_killed_run_has_left_reserved(host, units, monkeypatch) -> None:
         asked.extend(unit.wwid for unit in found)
         return ["it keeps it"]
 
-    monkeypatch.setattr(pool_devices.exclusion, "free_left_behind", free)
+    monkeypatch.setattr(exclusion, "free_left_behind", free)
     devices = tuple(map(SourceDevice, (device_path(units[0].wwid), GONE)))
     assert free_left_behind(host, PoolDefinition(NAME, "fs", Source(devices=devices))) == ("it keeps it",)
     assert asked == [units[0].wwid]

@@ -15,7 +15,6 @@ import pytest
 from ansible_collections.virt.san.plugins.module_utils._apply import (
     pool,
     pool_devices,
-    pool_info,
     pool_look,
     pools_native,
 )
@@ -23,7 +22,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply.pool_info import g
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_lvs import list_volumes
 from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
-from ansible_collections.virt.san.plugins.module_utils._host import folders, images
+from ansible_collections.virt.san.plugins.module_utils._host import folders, images, inventory, lvm_group
 from ansible_collections.virt.san.plugins.module_utils._model.block import San
 from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight, GroupVolume
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Source, SourceDevice, Target
@@ -41,9 +40,10 @@ GUESTS = PoolDefinition(NAME, "logical", Source(devices=(SourceDevice("/dev/a"),
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LvmMachine:
     machine = LvmMachine(tmp_path)
-    for room in (pool_devices, pool_info):
-        monkeypatch.setattr(room, "read_san", lambda _host, **_more: San())
-        monkeypatch.setattr(room, "read_groups", machine.sight)
+    monkeypatch.setattr(inventory, "read_san", lambda _host, **_more: San())
+    monkeypatch.setattr(lvm_group, "read_groups", machine.sight)
+    monkeypatch.setattr(pool_devices, "read_san", inventory.read_san)
+    monkeypatch.setattr(pool_devices, "read_groups", machine.sight)
     return machine
 
 
@@ -157,7 +157,7 @@ class TestWhatGoesWrong:
         def fail(*_args: object, **_more: object) -> None:
             raise UnavailableError("the command lvm is not installed")
 
-        monkeypatch.setattr(pool_info, "read_groups", fail)
+        monkeypatch.setattr(lvm_group, "read_groups", fail)
         found = told(machine)
         assert (found[NAME]["state"], found[NAME]["problem"]) == (None, "the command lvm is not installed")
         assert (found["images"]["state"], found["images"]["problem"]) == ("active", None)
@@ -165,7 +165,7 @@ class TestWhatGoesWrong:
     def test_two_groups_of_one_name(self, machine: LvmMachine, monkeypatch: pytest.MonkeyPatch) -> None:
         start(machine, replace(GUESTS, source=Source()))
         twice = replace(machine.sight(), groups=(machine.group, replace(machine.group, uuid="other")))
-        monkeypatch.setattr(pool_info, "read_groups", lambda *_args, **_more: twice)
+        monkeypatch.setattr(lvm_group, "read_groups", lambda *_args, **_more: twice)
         found = told(machine)[NAME]
         assert "2 volume groups are called" in found["problem"]
         assert found["state"] is None

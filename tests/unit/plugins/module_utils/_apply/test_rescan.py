@@ -28,9 +28,9 @@ from ansible_collections.virt.san.plugins.module_utils._host.children import Chi
 from ansible_collections.virt.san.plugins.module_utils._host.host import Clock, Host
 from ansible_collections.virt.san.plugins.module_utils._model.block import Path, Use
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid
+from ansible_collections.virt.san.plugins.module_utils._plan.expected import Expect
 from ansible_collections.virt.san.plugins.module_utils._plan.rescan import (
     DeletePlaceholder,
-    Expect,
     Request,
     Reread,
     RescanStep,

@@ -31,7 +31,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     NotFoundError,
     RefusedError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import image_files, images, transferring
+from ansible_collections.virt.san.plugins.module_utils._host import bare, image_files, images, transferring
 from ansible_collections.virt.san.plugins.module_utils._host.host import run_command
 from ansible_collections.virt.san.plugins.module_utils._model.block import Use
 from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDevice
@@ -294,7 +294,7 @@ class TestCopies:
         held = BareDevice(
             "base", MIB, uses=(Use("mount", "base", "/mnt"), Use("partition", "base", "p1", active=False))
         )
-        monkeypatch.setattr(volume_users.bare, "read_bare", lambda _host, _names: {"base": held})
+        monkeypatch.setattr(bare, "read_bare", lambda _host, _names: {"base": held})
         machine.put_process(77, "dd", "/dev/base")
         with pytest.raises(InUseError) as caught:
             run(machine, clone_from=Backing("/dev/base"))

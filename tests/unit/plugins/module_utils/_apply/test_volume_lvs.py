@@ -28,6 +28,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     RefusedError,
     SanError,
 )
+from ansible_collections.virt.san.plugins.module_utils._host import dm
 from ansible_collections.virt.san.plugins.module_utils._model.block import San, Use
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Signature
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
@@ -204,7 +205,7 @@ class TestInUse:
             machine.change("a", opened=bool(now))
             return {"253:7": now} if now else {}
 
-        monkeypatch.setattr(volume_users.dm, "open_counts", count)
+        monkeypatch.setattr(dm, "open_counts", count)
         assert run(machine, state="absent").changed
         machine.put("a", opened=True, kernel="dm-7")
         counts += [1] * 1000

@@ -15,7 +15,8 @@ from ansible_collections.virt.san.plugins.module_utils._model.block import Desig
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid
 from ansible_collections.virt.san.plugins.module_utils._plan import expect as room
 from ansible_collections.virt.san.plugins.module_utils._plan.expect import Unmet, pending, view
-from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Expect, Request, Seen, select
+from ansible_collections.virt.san.plugins.module_utils._plan.expected import Expect
+from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Request, Seen, select
 from ansible_collections.virt.san.tests.unit.support.fabric import GIB, FakeSan, Volume, two_fabrics, wwid, wwpn
 
 

@@ -14,7 +14,8 @@ from ansible_collections.virt.san.plugins.module_utils._model.block import Logic
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
 from ansible_collections.virt.san.plugins.module_utils._plan import identity
 from ansible_collections.virt.san.plugins.module_utils._plan.expect import view
-from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Expect, Request, select
+from ansible_collections.virt.san.plugins.module_utils._plan.expected import Expect
+from ansible_collections.virt.san.plugins.module_utils._plan.rescan import Request, select
 from ansible_collections.virt.san.tests.unit.support.fabric import GIB, FakeSan, Volume, two_fabrics, wwid, wwpn
 
 MOUNT = Use("mount", "dm-0", "/srv/guests")

@@ -16,9 +16,9 @@ from ansible_collections.virt.san.plugins.module_utils._model.block import Desig
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import SAN_TRANSPORTS
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, same_lun
 from ansible_collections.virt.san.plugins.module_utils._plan import rescan
+from ansible_collections.virt.san.plugins.module_utils._plan.expected import Expect
 from ansible_collections.virt.san.plugins.module_utils._plan.rescan import (
     DeletePlaceholder,
-    Expect,
     Request,
     Reread,
     Scan,

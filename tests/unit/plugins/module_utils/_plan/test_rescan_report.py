@@ -10,8 +10,8 @@ import pytest
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl
 from ansible_collections.virt.san.plugins.module_utils._plan import rescan_report as report
 from ansible_collections.virt.san.plugins.module_utils._plan.expect import Unmet, unmet, view
+from ansible_collections.virt.san.plugins.module_utils._plan.expected import Expect
 from ansible_collections.virt.san.plugins.module_utils._plan.rescan import (
-    Expect,
     Request,
     Selection,
     SkippedPort,

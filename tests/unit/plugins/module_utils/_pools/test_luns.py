@@ -11,7 +11,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.block import Logic
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Space
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.luns import volumes_of
-from ansible_collections.virt.san.plugins.module_utils._pools.registry import LUN_POOLS, TYPES
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import LUN_TYPES, TYPES, lun_pool, pool_type
 from ansible_collections.virt.san.tests.unit.support.multipathing import unit, wwid
 from ansible_collections.virt.san.tests.unit.support.pool_world import MAPS
 
@@ -43,12 +43,13 @@ def test_what_is_wrong_with_a_unit_is_said() -> None:
 
 
 def test_maps_and_nothing_else() -> None:
-    kind, seen = LUN_POOLS["mpath"], Seen(san=San(luns=(MAPPED, ONE_PATH)))
+    kind, seen = lun_pool("mpath"), Seen(san=San(luns=(MAPPED, ONE_PATH)))
     assert kind.units(MAPS, seen) == (MAPPED,)
     assert kind.space(MAPS, seen) == Space(MAPPED.size, 0)
     assert kind.needs(MAPS).san
 
 
 def test_they_are_types_as_the_others() -> None:
-    assert set(LUN_POOLS) < set(TYPES)
-    assert list(TYPES) == sorted(TYPES)
+    assert set(LUN_TYPES) < set(TYPES)
+    assert list(TYPES) == sorted(TYPES) == [pool_type(name).name for name in TYPES]
+    assert all(pool_type(name) is lun_pool(name) for name in LUN_TYPES)

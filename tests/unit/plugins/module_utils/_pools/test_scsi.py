@@ -30,12 +30,12 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import K
 from ansible_collections.virt.san.plugins.module_utils._pools.adapters import lasting
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen, Way
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, Wanted
-from ansible_collections.virt.san.plugins.module_utils._pools.registry import LUN_POOLS
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import lun_pool
 from ansible_collections.virt.san.tests.unit.support.multipathing import unit
 from ansible_collections.virt.san.tests.unit.support.pool_world import GUEST, WWNN, WWPN, World
 from ansible_collections.virt.san.tests.unit.support.vports import child, port, vport
 
-SCSI = LUN_POOLS["scsi"]
+SCSI = lun_pool("scsi")
 TARGET = Target("/dev/disk/by-id")
 CARRIED = vport(1, host=7)
 FC = port(3, CARRIED)

@@ -24,7 +24,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import Permis
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Share, Source, WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import Transfer, VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_plan import plan_volume
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import KINDS, volume_kind
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import volume_kind
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import ResizeVolume
 from ansible_collections.virt.san.tests.unit.support.volume_world import (
     EXTENT,
@@ -83,7 +83,7 @@ class TestFromNothingToNothing:
 
     def test_a_pool_that_does_not_run(self) -> None:
         with pytest.raises(RefusedError, match="does not run"):
-            plan_volume("images", wanted(state="absent"), VolumeSight(IMAGES), KINDS["dir"])
+            plan_volume("images", wanted(state="absent"), VolumeSight(IMAGES), volume_kind("dir"))
 
     def test_a_name_that_is_taken(self) -> None:
         for state in ("present", "absent"):
@@ -177,7 +177,7 @@ class TestFiles:
     )
     def test_what_cannot_be(self, options: dict[str, Any], says: str) -> None:
         with pytest.raises(ValueError, match=says):
-            KINDS["dir"].check(wanted(**options))
+            volume_kind("dir").check(wanted(**options))
 
 
 class TestLogicalVolumes:
@@ -252,7 +252,7 @@ class TestLogicalVolumes:
     )
     def test_what_cannot_be(self, options: dict[str, Any], says: str) -> None:
         with pytest.raises(ValueError, match=says):
-            KINDS["logical"].check(wanted(**{"name": "a", **options}))
+            volume_kind("logical").check(wanted(**{"name": "a", **options}))
 
 
 class TestHeadersThatNameFiles:
@@ -308,7 +308,7 @@ class TestCopies:
             with pytest.raises(RefusedError, match=why):
                 replace(FILES, facts=facts).plan(wanted(clone_from=Backing("base", "qcow2")))
         with pytest.raises(ValueError, match="clone_from: a volume is a copy, or on top"):
-            KINDS["dir"].check(wanted(clone_from=Backing("a"), backing=Backing("b")))
+            volume_kind("dir").check(wanted(clone_from=Backing("a"), backing=Backing("b")))
 
     def test_nothing_is_copied_to_what_is_there(self) -> None:
         assert not replace(FILES, volumes={"a": image("a")}).plan(wanted(clone_from=Backing("base"))).changed
