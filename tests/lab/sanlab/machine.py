@@ -16,7 +16,7 @@ START_SECONDS = 20
 # Quiet, as a serial line is slow; no mitigations, no confinement: nothing here is to be protected from anything.
 _KERNEL_ARGUMENTS = (
     "root=/dev/vda console=ttyS0 loglevel=4 mitigations=off apparmor=0 audit=0 panic=1"
-    " no_timer_check tsc=reliable ipv6.disable_ipv6=1"
+    " no_timer_check tsc=reliable ipv6.disable_ipv6=1 systemd.show_status=auto systemd.log_level=notice"
 )
 # Measured in seconds of real processor time until ssh answers, one virtual processor: this 31, "max" 38; two virtual
 # processors 70, as each has to wait for the other at every change of a page table.

@@ -51,7 +51,9 @@ _MASKED = (
     "systemd-update-utmp-runlevel.service", "systemd-tmpfiles-clean.timer", "dev-mqueue.mount",
     "systemd-journal-flush.service", "systemd-journal-catalog-update.service", "systemd-user-sessions.service",
     "systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount",
-    "sys-kernel-tracing.mount", "systemd-random-seed.service", "systemd-sysusers.service",
+    "sys-kernel-tracing.mount", "systemd-random-seed.service", "systemd-sysusers.service", "ldconfig.service",
+    "systemd-update-done.service", "systemd-udev-load-credentials.service", "dev-hugepages.mount",
+    "sys-kernel-debug.mount",
 )  # fmt: skip
 
 # The virtual machine's share of the nineties: nobody looks at it, and probing it takes seconds.
@@ -67,6 +69,8 @@ _FILES = {
     "/etc/ssh/sshd_config.d/sanlab.conf": (
         "UsePAM no\nUseDNS no\nPasswordAuthentication no\nMaxSessions 100\nMaxStartups 100\n"
     ),
+    # No second start of sshd just to read its configuration.
+    "/etc/systemd/system/ssh.service.d/sanlab.conf": "[Service]\nExecStartPre=\n",
     "/etc/systemd/system.conf.d/sanlab.conf": "[Manager]\nDefaultTimeoutStopSec=20s\n",
     "/etc/systemd/system/serial-getty@ttyS0.service.d/sanlab.conf": (
         # A shell at once, past login and PAM, and only when somebody presses Enter.
@@ -97,6 +101,9 @@ _REMOVED = (
     "/usr/sbin/policy-rc.d", "/etc/resolv.conf", "/var/cache/apt/archives/*.deb", "/var/cache/apt/*.bin",
     "/var/lib/apt/lists/*", "/var/log/*.log", "/var/log/apt", "/etc/libvirt/qemu/networks/autostart/default.xml",
     "/etc/lvm/devices/*", "/etc/nvme/hostnqn", "/etc/nvme/hostid",
+    # A process each at every boot, to find nothing; what is left makes the mounts of fstab.
+    "/usr/lib/systemd/system-generators/systemd-[!f]*", "/usr/lib/systemd/system-generators/nfs-server-generator",
+    "/usr/lib/systemd/system-generators/rpc-pipefs-generator",
 )  # fmt: skip
 
 
