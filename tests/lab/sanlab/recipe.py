@@ -101,9 +101,8 @@ _REMOVED = (
     "/usr/sbin/policy-rc.d", "/etc/resolv.conf", "/var/cache/apt/archives/*.deb", "/var/cache/apt/*.bin",
     "/var/lib/apt/lists/*", "/var/log/*.log", "/var/log/apt", "/etc/libvirt/qemu/networks/autostart/default.xml",
     "/etc/lvm/devices/*", "/etc/nvme/hostnqn", "/etc/nvme/hostid",
-    # A process each at every boot, to find nothing; what is left makes the mounts of fstab.
+    # A process each at every boot, to find nothing; those for the mounts of fstab and of NFS stay.
     "/usr/lib/systemd/system-generators/systemd-[!f]*", "/usr/lib/systemd/system-generators/nfs-server-generator",
-    "/usr/lib/systemd/system-generators/rpc-pipefs-generator",
 )  # fmt: skip
 
 
