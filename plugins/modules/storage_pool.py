@@ -541,6 +541,10 @@ pool:
     folder:
       description: Permissions of the folder, where they are changed. C(mode) is octal, C(owner) and C(group) numbers.
       type: dict
+    fills_device:
+      description:
+        - Whether the file system of O(type=fs) takes all of its LUN, where that is changed, as the LUN has grown.
+      type: bool
     group:
       description: What is compared of a volume group - its name, system ID, and bytes by device.
       type: dict

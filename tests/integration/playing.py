@@ -24,6 +24,17 @@ def pool(title: str, *, check: bool = False, may_fail: bool = False, **options: 
     }
 
 
+def volume(title: str, *, check: bool = False, may_fail: bool = False, **options: Any) -> Task:
+    """Return a task."""
+    return {
+        "name": title,
+        "virt.san.storage_volume": options,
+        "check_mode": check,
+        "diff": True,
+        "ignore_errors": may_fail,
+    }
+
+
 def virsh(title: str, *commands: str) -> Task:
     """Return a task that gives virsh commands, one after the other. Its daemon's socket is off on some hosts."""
     return shell(title, " && ".join(("systemctl start libvirtd.socket", *(f"virsh -q {one}" for one in commands))))

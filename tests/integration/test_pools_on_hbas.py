@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from .conftest import HOSTS, PORTALS, Ansible, Lab, Run
-from .playing import Task, one, play, pool, shell, virsh, without_uuid
+from .conftest import HOSTS, PORTALS, Ansible, Lab
+from .playing import one, play, pool, shell
+from .stages import info, judge, libvirt_takes, names, through_all_states
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
-STATES = ("present", "active", "inactive", "absent")
 SCAN = (
     "for h in /sys/class/fc_host/host*; do echo '- - -' > /sys/class/scsi_host/${h##*/}/scan; done;"
     " udevadm settle --timeout=60; "
@@ -33,59 +33,6 @@ def luns(lab: Lab) -> Iterator[list[str]]:
     yield wwids
     for host in HOSTS:
         lab.ssh(host, "rm -rf /etc/virt-san /run/virt-san")
-
-
-def info(title: str, *names: str) -> Task:
-    """Look at pools. LUNs come a moment after the HBA or session that they are behind: the first pool has some."""
-    return {
-        "name": title,
-        "virt.san.storage_pool_info": {"name": list(names)},
-        "register": "found",
-        "until": "found.pools[0].volumes | default([], true) | length > 0",
-        "retries": 20,
-        "delay": 1,
-    }
-
-
-def libvirt_takes(name: str) -> Task:
-    return virsh("libvirt", f"pool-define --validate /etc/virt-san/pools/{name}.xml", f"pool-undefine {name}")
-
-
-def through_all_states(wanted: dict[str, Any], *while_active: Task) -> list[Task]:
-    """Return the tasks: each state in check mode, for real and once more; libvirt is to take the definition."""
-    name = wanted["name"]
-    tasks: list[Task] = []
-    for state in STATES:
-        tasks += [
-            pool(f"{state} check", check=True, **wanted, state=state),
-            pool(f"{state} run", **wanted, state=state),
-            pool(f"{state} again", **wanted, state=state),
-        ]
-        if state == "present":
-            tasks.append(libvirt_takes(name))
-        if state == "active":
-            tasks += [info("volumes", name), *while_active]
-    return tasks
-
-
-def judge(run: Run, host: str) -> dict[str, Any]:
-    """See that check mode said what was done, and that the second run had nothing to do; return the pool's facts."""
-    for state in STATES:
-        check, done, again = (one(run, host, f"{state} {what}") for what in ("check", "run", "again"))
-        assert (check["changed"], done["changed"], again["changed"]) == (True, True, False), (host, state)
-        assert check["steps"] == done["steps"], (host, state)
-        assert again["steps"] == [], (host, state)
-        for side in ("before", "after"):
-            assert without_uuid(check["diff"][side]) == without_uuid(done["diff"][side]), (host, state)
-        if state != "absent":
-            assert done["pool"]["state"] == ("active" if state == "active" else "inactive")
-    (found,) = one(run, host, "volumes")["pools"]
-    assert (found["state"], found["problem"]) == ("active", None)
-    return dict(found)
-
-
-def names(found: dict[str, Any]) -> set[str]:
-    return {volume["name"] for volume in found["volumes"]}
 
 
 # Type mpath

@@ -212,6 +212,53 @@ def test_xfs(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
     blank(lab, luns[2])
 
 
+GROW = (
+    "for s in $(ls /sys/block/$(basename $(readlink -f /dev/mapper/{wwid}))/slaves);"
+    " do echo 1 > /sys/block/$s/device/rescan; done; multipathd resize map {wwid}; udevadm settle --timeout=60"
+)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("kind", "number", "larger"), [("ext4", 0, "128M"), ("xfs", 2, "512M")])
+def test_a_lun_that_grows(lab: Lab, ansible: Ansible, luns: list[str], kind: str, number: int, larger: str) -> None:
+    """One host has its pool running, and stops it; the LUN grows again, and the pool is started on the other one."""
+    wwid, name = luns[number], ("one61", "two62", "large63")[number]
+    wanted = filesystem("vms", wwid, kind=kind, single_host=True)
+    up = play(ansible, pool("up", **wanted, state="active"), hosts="kvm1")
+    lab("lun", "resize", name, larger)
+    for host in HOSTS:
+        lab.ssh(host, GROW.format(wwid=wwid))
+    run = play(
+        ansible,
+        pool("check", check=True, **wanted, state="active"),
+        pool("grow", **wanted, state="active"),
+        pool("again", **wanted, state="active"),
+        pool("stop", name="vms", state="inactive"),
+        hosts="kvm1",
+    )
+    check, grow, again = (one(run, "kvm1", title) for title in ("check", "grow", "again"))
+    assert [told["changed"] for told in (check, grow, again)] == [True, True, False]
+    assert len(grow["steps"]) == 1
+    assert (check["steps"], check["diff"]) == (grow["steps"], grow["diff"])
+    assert grow["pool"]["fills_device"] is True
+    assert grow["pool"]["capacity"] > one(up, "kvm1", "up")["pool"]["capacity"]
+    lab("lun", "resize", name, "192M" if kind == "ext4" else "640M")
+    for host in HOSTS:
+        lab.ssh(host, GROW.format(wwid=wwid))
+    moved = play(
+        ansible,
+        pool("define", **wanted),
+        pool("start", name="vms", state="active"),
+        pool("again", **wanted, state="active"),
+        pool("erased", name="vms", state="absent", delete_contents=True),
+        hosts="kvm2",
+    )
+    assert [one(moved, "kvm2", title)["changed"] for title in ("start", "again", "erased")] == [True, False, True]
+    assert one(moved, "kvm2", "again")["pool"]["capacity"] > grow["pool"]["capacity"]
+    play(ansible, pool("forget", name="vms", state="absent"), hosts="kvm1")
+    blank(lab, wwid)
+
+
 @pytest.mark.full
 def test_a_host_that_crashed(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
     """Its name stays on the LUN. Another host sees that it is silent; and it starts its own pools at boot."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, Ansible, Lab
-from .playing import Task, one, play, pool, shell
+from .playing import Task, one, play, pool, shell, volume
 from .test_storage_pool import ISOS, PLACE
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(2400)]
@@ -34,17 +34,6 @@ DROP_GROUP = (
 )
 MIB = 2**20
 COMPARED = ("name", "path", "format", "capacity", "backing", "mode", "owner", "group", "thin_pool")
-
-
-def volume(title: str, *, check: bool = False, may_fail: bool = False, **options: Any) -> Task:
-    """Return a task."""
-    return {
-        "name": title,
-        "virt.san.storage_volume": options,
-        "check_mode": check,
-        "diff": True,
-        "ignore_errors": may_fail,
-    }
 
 
 def stages(*wanted: dict[str, Any]) -> list[Task]:

@@ -42,14 +42,16 @@ def inspect(host: Host, disks: Iterable[Disk], tables: bool = False) -> tuple[In
 
 
 def _look_into(host: Host, disk: Disk, tables: bool) -> Contents:
-    from ansible_collections.virt.san.plugins.module_utils._host import ext4, partitions
+    from ansible_collections.virt.san.plugins.module_utils._host import ext4, fs_size, partitions
 
-    found = read_contents(host, disk.path, mounted=disk.mounted)
+    found = read_contents(host, disk.path, mounted=bool(disk.mounts))
     try:
         if tables and any(one.usage == "partition-table" for one in found.signatures):
             found = replace(found, table=partitions.read_table(host, disk.path))
-        if not disk.mounted and any(one.kind == ext4.KIND for one in found.signatures):
+        if not disk.mounts and any(one.kind == ext4.KIND for one in found.signatures):
             found = replace(found, mmp=ext4.read_mmp(host, disk.path))
+        for kind in {one.kind for one in found.signatures} & set(fs_size.KINDS):
+            found = replace(found, filled=fs_size.read_size(host, disk.path, kind, next(iter(disk.mounts), None)))
     except CommandError as error:
         return Contents(problem=error.message)
     return found

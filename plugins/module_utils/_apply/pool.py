@@ -123,7 +123,13 @@ def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | No
             left=left.describe(),
             changed=True,
         )
-    return _report(keeper, wanted, planned, left.before, left)
+    return _report(keeper, wanted, planned, _now(planned.after, left.before), left)
+
+
+def _now(planned: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is there by now. Nothing is left to do: what only shows where it is to be changed is as planned."""
+    one, other = planned.get("pool"), seen.get("pool")
+    return {**seen, "pool": {**one, **other} if one and other else other}
 
 
 def _carry_out_alone(

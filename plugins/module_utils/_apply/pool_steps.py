@@ -21,6 +21,8 @@ def perform(host: Host, step: Step, timeout: float) -> None:
         _mount(host, step.mount, timeout)
     elif isinstance(step, steps.Unmount):
         _unmount(host, step, timeout)
+    elif isinstance(step, steps.GrowFilesystem):
+        _grow(host, step, timeout)
     elif isinstance(step, (steps.MakeFolder, steps.SetPermissions)):
         _permit(host, step, timeout)
     elif isinstance(step, steps.EmptyFolder):
@@ -79,6 +81,17 @@ def _unmount(host: Host, step: steps.Unmount, timeout: float) -> None:
         raise InUseError(
             f"unmounting {step.point} is refused, in use by {who}", path=step.point, holders=list(users)
         ) from error
+
+
+def _grow(host: Host, step: steps.GrowFilesystem, timeout: float) -> None:
+    from ansible_collections.virt.san.plugins.module_utils._host import fs_size, mkfs
+
+    mkfs.grow(host, step.disk.path, step.kind, step.point, timeout)
+    now = fs_size.read_size(host, step.disk.path, step.kind, step.point)
+    if step.disk.size - now >= steps.WORTH_GROWING:
+        raise CommandError(
+            f"{step.disk.label} has {step.disk.size} bytes, but its {step.kind} still takes {now}", path=step.disk.path
+        )
 
 
 def _permit(host: Host, step: steps.MakeFolder | steps.SetPermissions, timeout: float) -> None:

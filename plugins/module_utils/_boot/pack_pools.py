@@ -50,6 +50,7 @@ FILES: tuple[str, ...] = (
     "_host/ext4.py",
     "_host/fc.py",
     "_host/folders.py",
+    "_host/fs_size.py",
     "_host/guarded.py",
     "_host/hbas.py",
     "_host/host.py",

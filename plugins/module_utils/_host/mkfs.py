@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making file systems."""
+"""Making file systems, and having them fill a device that has grown."""
 
 from __future__ import annotations
 
@@ -29,3 +29,16 @@ def command(path: str, kind: str, uuid: str, mmp: bool) -> list[str]:
     if kind == "xfs":
         return ["mkfs.xfs", "-q", "-K", "-m", f"uuid={uuid}", path]
     return [f"mkfs.{kind}", "-q", "-E", "nodiscard", "-U", uuid, *(["-O", "mmp"] if mmp else []), path]
+
+
+def grow(host: Host, path: str, kind: str, point: str, deadline: float) -> None:
+    """Have a file system that is mounted at `point` fill its device, while it is in use.
+
+    Raises UnavailableError without the tool for it, CommandError, also at the deadline (seconds).
+    """
+    argv = ["xfs_growfs", "-d", point] if kind == "xfs" else ["resize2fs", path]
+
+    def run(there: Host) -> None:
+        there.run(argv, FOR_EVER)
+
+    guarded(host, path, f"growing the {kind} on", run, deadline)

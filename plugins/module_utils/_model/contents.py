@@ -73,6 +73,8 @@ class Contents:
     """How its ext4 keeps a second host from mounting it; None: it does not."""
     table: Table | None = None
     """Its partition table, where that was asked for."""
+    filled: int | None = None
+    """Bytes that its ext4 or xfs takes: fewer than there are where the device has grown since. None: not known."""
 
     @property
     def blank(self) -> bool:

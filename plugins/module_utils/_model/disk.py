@@ -78,10 +78,10 @@ class Disk:
         return self.unit is not None
 
     @property
-    def mounted(self) -> bool:
-        """Tell whether this host has it mounted itself, not a partition of it."""
+    def mounts(self) -> tuple[str, ...]:
+        """Return where this host has it mounted itself, not a partition of it."""
         names = (self.kernel, self.path.rpartition("/")[2])
-        return any(use.kind == "mount" and use.device in names for use in self.uses)
+        return tuple(use.by for use in self.uses if use.kind == "mount" and use.device in names)
 
     @property
     def lasting(self) -> str:

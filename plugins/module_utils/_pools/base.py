@@ -137,6 +137,14 @@ class Changes:
     warnings: tuple[str, ...] = ()
     """What is not as defined, and stays so."""
 
+    def __add__(self, other: Changes) -> Changes:
+        return Changes(
+            (*self.steps, *other.steps),
+            {**self.before, **other.before},
+            {**self.after, **other.after},
+            (*self.warnings, *other.warnings),
+        )
+
 
 class PoolType(Protocol):
     """One type of storage pool.

@@ -17,7 +17,9 @@ from ansible_collections.virt.san.plugins.module_utils._pools import devices, fo
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Needs, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
+    WORTH_GROWING,
     EraseFilesystem,
+    GrowFilesystem,
     MakeFilesystem,
     Mount,
     MountAlone,
@@ -97,11 +99,12 @@ class FsPool:
         return (*folder, *blank, MakeFilesystem(found.disk, kind, devices.own_uuid(pool, found.disk), mmp))
 
     def adjust(self, pool: PoolDefinition, seen: Seen) -> Changes:
-        # Those of the mount point do not matter, and those of what is mounted show while it is.
-        return folders.adjust(pool, seen, folders.check_target(pool)) if self._settable(pool, seen) else Changes()
-
-    def _settable(self, pool: PoolDefinition, seen: Seen) -> bool:
-        return self.is_running(pool, seen) and "ro" not in pool.source.mount_options
+        # Permissions of the mount point do not matter, and those of what is mounted show while it is. So it is with
+        # growing: what is not mounted would have to be checked before.
+        if not self.is_running(pool, seen) or "ro" in pool.source.mount_options:
+            return Changes()
+        path = folders.check_target(pool)
+        return folders.adjust(pool, seen, path) + _growth(pool, devices.device(pool, seen), path)
 
     def start(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
         path = folders.mount_point(pool, seen)
@@ -121,7 +124,8 @@ class FsPool:
         # has it, nothing may keep him from writing.
         alone = protected and mmp is not None and not mmp.holder
         first: Step = MountAlone(found.disk, mount) if alone else mount
-        return (first, SetPermissions(path, permissions)) if ruled else (first,)
+        grown = () if "ro" in pool.source.mount_options else _growth(pool, found, path).steps
+        return (first, *((SetPermissions(path, permissions),) if ruled else ()), *grown)
 
     def stop(self, pool: PoolDefinition, seen: Seen, force: bool) -> tuple[Step, ...]:
         """Never taken from anybody, not even by force: who has a file open would go on writing to the device."""
@@ -174,6 +178,22 @@ def _own(pool: PoolDefinition, seen: Seen) -> Signature | None:
     if found is None or inside is None or not inside.uuid:
         return None
     return inside if inside.uuid in (devices.own_uuid(pool, found.disk), pool.kept.adopted) else None
+
+
+def _growth(pool: PoolDefinition, found: Inspected | None, path: str) -> Changes:
+    """Return what has the pool's file system fill its device, which has grown; one that others have made stays."""
+    inside = None if found is None else _filesystem(pool, found)
+    if found is None or inside is None or found.contents.filled is None:
+        return Changes()
+    filled, size = found.contents.filled, found.disk.size
+    if size - filled < WORTH_GROWING:
+        return Changes()
+    if inside.uuid != devices.own_uuid(pool, found.disk):
+        tool = f"xfs_growfs {path}" if inside.kind == "xfs" else f"resize2fs {found.disk.path}"
+        told = f"{found.disk.label} has {size} bytes, and the {inside.kind} on it takes {filled} of them"
+        return Changes(warnings=(f"{told}. Others have made it, so it stays as it is; {tool} has it grow",))
+    step = GrowFilesystem(found.disk, inside.kind, path)
+    return Changes((step,), {"fills_device": False}, {"fills_device": True})
 
 
 def _refuse_foreign(pool: PoolDefinition, found: Inspected) -> None:

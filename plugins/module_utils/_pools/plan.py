@@ -295,6 +295,8 @@ class _Present:
         return (NoteStarted(self.pool),)
 
     def _build(self) -> Changes:
+        if self.wanted.state == "inactive" and self.wanted.pool is None:
+            return Changes()  # nothing that could fail is to keep a pool from being stopped
         never = self.wanted.build == "never"
         if self.kind.is_built(self.pool, self.seen) and self.wanted.build != "overwrite":
             return Changes() if never else self.kind.adjust(self.pool, self.seen)

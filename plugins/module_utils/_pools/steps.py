@@ -139,6 +139,9 @@ class MakeVhba:
 
 # Devices.
 
+WORTH_GROWING = 16 * 2**20
+"""Bytes: no file system takes its device to the last one, and what is less than that is left alone."""
+
 
 @dataclass(frozen=True)
 class DeviceStep:
@@ -169,6 +172,18 @@ class EraseFilesystem(DeviceStep):
 
     def describe(self) -> str:
         return f"erase the file system on {self.disk.label}"
+
+
+@dataclass(frozen=True)
+class GrowFilesystem:
+    """Have a file system fill its device, which has grown. It is mounted by then, so that no other host has it."""
+
+    disk: Disk
+    kind: str
+    point: str
+
+    def describe(self) -> str:
+        return f"grow the {self.kind} file system on {self.disk.label} to the {self.disk.size} bytes of its device"
 
 
 @dataclass(frozen=True)

@@ -209,6 +209,10 @@ class World:
         elif isinstance(step, doing.Unmount):
             assert step.force or not self.users.get(step.point)
             del mounts[step.point]
+        elif isinstance(step, doing.GrowFilesystem):
+            assert mounts[step.point].device == step.disk.kernel
+            (name,) = [name for name, lun in LUNS.items() if lun.kernel == step.disk.kernel]
+            return replace(self, contents={**self.contents, name: replace(self.contents[name], filled=step.disk.size)})
         else:
             return self._written(step)
         return replace(self, folders=folders, mounts=mounts)

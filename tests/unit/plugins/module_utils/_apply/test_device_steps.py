@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._apply import device_steps, group, pool_steps
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, InUseError, RefusedError, SanError
-from ansible_collections.virt.san.plugins.module_utils._host import ext4, mkfs, mounting, partitions
+from ansible_collections.virt.san.plugins.module_utils._host import ext4, fs_size, mkfs, mounting, partitions
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp
 from ansible_collections.virt.san.plugins.module_utils._model.partitions import Partition
@@ -20,6 +20,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     EmptyFolder,
     EraseFilesystem,
     EraseTable,
+    GrowFilesystem,
     MakeFilesystem,
     MakeTable,
     Mount,
@@ -187,3 +188,16 @@ def test_the_kernel_may_take_its_time(tmp_path, monkeypatch) -> None:
     pool_steps.perform(Host(str(tmp_path)), MOUNT, 9.0)
     pool_steps.perform(Host(str(tmp_path)), MountAlone(disk(1), MOUNT), 9.0)
     assert given == [69.0, 69.0]
+
+
+def test_grown_and_read_back(told, tmp_path, monkeypatch) -> None:
+    """A tool that says it did is not believed."""
+    one, left = disk(1), [0]
+    monkeypatch.setattr(mkfs, "grow", lambda _host, *words: told.append(("grow", *words)))
+    monkeypatch.setattr(fs_size, "read_size", lambda _host, path, kind, point: one.size - left[0])
+    step = GrowFilesystem(one, "ext4", "/vms")
+    pool_steps.perform(Host(str(tmp_path)), step, 9.0)
+    assert told == [("grow", "/dev/mapper/lun1", "ext4", "/vms", 9.0)]
+    left[0] = 16 * MIB
+    with pytest.raises(CommandError, match=f"has {one.size} bytes, but its ext4 still takes {one.size - 16 * MIB}"):
+        pool_steps.perform(Host(str(tmp_path)), step, 9.0)

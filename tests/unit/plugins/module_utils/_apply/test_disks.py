@@ -16,7 +16,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     NotFoundError,
     RefusedError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import children, ext4, partitions, signatures
+from ansible_collections.virt.san.plugins.module_utils._host import children, ext4, fs_size, partitions, signatures
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp, Signature
 from ansible_collections.virt.san.plugins.module_utils._model.partitions import Table
@@ -94,15 +94,28 @@ def test_who_has_an_ext4(host, monkeypatch) -> None:
     """What other hosts may have mounted is asked who does; that it cannot be told means that nothing is known."""
     free = replace(disks.read_disks(host, read_san(host), ["/dev/vda"])["/dev/vda"], uses=())
     inside = (Signature("ext4", "filesystem", 1080, 2, "84ca"),)
+    monkeypatch.setattr(fs_size, "read_size", lambda _host, _path, kind, at: {("ext4", None): 7}[kind, at])
     monkeypatch.setattr(disks, "read_contents", lambda _host, _path, mounted: Contents(inside))
     monkeypatch.setattr(ext4, "read_mmp", lambda _host, _path: Mmp("kvm1"))
-    assert disks.inspect(host, [free])[0].contents == Contents(inside, mmp=Mmp("kvm1"))
+    assert disks.inspect(host, [free])[0].contents == Contents(inside, mmp=Mmp("kvm1"), filled=7)
 
     def unreadable(_host, _path):
         raise CommandError("it cannot be read")
 
     monkeypatch.setattr(ext4, "read_mmp", unreadable)
     assert disks.inspect(host, [free])[0].contents == Contents(problem="it cannot be read")
+
+
+def test_how_much_of_it_is_filled(host, monkeypatch) -> None:
+    """What this host has mounted is asked by where it is mounted."""
+    root = disks.read_disks(host, read_san(host), ["/dev/vda"])["/dev/vda"]
+    mounted = replace(root, uses=tuple(replace(use, device=root.kernel) for use in root.uses if use.by == "/"))
+    inside = (Signature("xfs", "filesystem", 0, 4, "84ca"),)
+    monkeypatch.setattr(disks, "read_contents", lambda _host, _path, mounted: Contents(inside))
+    monkeypatch.setattr(
+        fs_size, "read_size", lambda _host, path, kind, at: {("/dev/vda", "xfs", "/"): 9}[path, kind, at]
+    )
+    assert disks.inspect(host, [mounted])[0].contents == Contents(inside, filled=9)
 
 
 def test_tables_where_they_are_asked_for(host, monkeypatch) -> None:

@@ -53,3 +53,15 @@ def test_what_goes_wrong(tmp_path: Path) -> None:
 def test_a_tool_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"mkfs\.nothing is not installed"):
         mkfs.make(Host(str(tmp_path)), DISK, "nothing", UUID, False, 5.0)
+
+
+@pytest.mark.parametrize(("kind", "command"), [("ext4", f"resize2fs {DISK}"), ("xfs", "xfs_growfs -d /vms")])
+def test_growing(tmp_path: Path, kind: str, command: str) -> None:
+    log = tmp_path / "log"
+
+    def run(argv, _deadline, _stdin):
+        log.write_text(" ".join(argv))
+        return Completed(tuple(argv), 0, "", "")
+
+    mkfs.grow(Host(str(tmp_path), run), DISK, kind, "/vms", 5.0)
+    assert log.read_text() == command

@@ -27,7 +27,9 @@ from ansible_collections.virt.san.plugins.module_utils._pools.blank import Blank
 from ansible_collections.virt.san.plugins.module_utils._pools.fs import PATIENCE, FsPool
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, Wanted
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
+    WORTH_GROWING,
     EraseFilesystem,
+    GrowFilesystem,
     MakeFilesystem,
     Mount,
     MountAlone,
@@ -238,6 +240,51 @@ def test_two_hosts_that_mount_at_once() -> None:
     promised = replace(VMS, kept=Kept(single_host=True))
     (mount,) = KIND.start(promised, world(filesystem("ext4", OWN)).seen)
     assert isinstance(mount, Mount), "there is a promise, and perhaps no reservations"
+
+
+# A LUN that has grown
+
+
+def filled(now: World, less: int) -> World:
+    """Return a world in which the file system takes all but `less` bytes of its device."""
+    return replace(now, contents={**now.contents, ONE: replace(now.contents[ONE], filled=disk(1).size - less)})
+
+
+def test_a_lun_that_has_grown_is_filled() -> None:
+    """While the pool runs, or when it is started next; the second time there is nothing to do."""
+    grown = filled(active(), WORTH_GROWING)
+    what = f"grow the ext4 file system on /dev/mapper/lun1 ({wwid(1)}) to the {disk(1).size} bytes of its device"
+    for state in ("present", "active"):
+        plan = grown.plan(Wanted("vms", state, VMS))
+        assert plan.describe() == [what]
+        assert (plan.before["pool"]["fills_device"], plan.after["pool"]["fills_device"]) == (False, True)
+        assert grown.after(plan.steps).plan(Wanted("vms", state, VMS)).steps == ()
+    stopping = grown.plan(Wanted("vms", "inactive")).steps
+    assert isinstance(stopping[0], Unmount), "nothing that could fail keeps it from being stopped"
+    stopped = grown.after(stopping)
+    assert stopped.plan(Wanted("vms", "present", VMS)).steps == (), "it would have to be checked before"
+    steps = stopped.plan(Wanted("vms", "active")).steps
+    assert [type(step) for step in steps[:2]] == [MountAlone, GrowFilesystem]
+    assert stopped.after(steps).plan(Wanted("vms", "active", VMS)).steps == ()
+
+
+def test_what_stays_as_it_is() -> None:
+    assert filled(active(), WORTH_GROWING - 1).plan(ACTIVE).steps == (), "not worth it"
+    assert filled(active(), -(2**30)).plan(ACTIVE).steps == (), "the LUN was made smaller: nothing to be done here"
+    reading = replace(VMS, source=replace(VMS.source, mount_options=("ro",)))
+    assert filled(active(reading), 2**30).plan(Wanted("vms", "active", reading)).steps == ()
+    stopped = filled(replace(world(filesystem("ext4", OWN, mmp=True)), known=Known("vms", reading)), 2**30)
+    assert not any(isinstance(step, GrowFilesystem) for step in KIND.start(reading, stopped.seen))
+
+
+@pytest.mark.parametrize(("kind", "tool"), [("ext4", "resize2fs /dev/mapper/lun1"), ("xfs", "xfs_growfs /vms")])
+def test_what_others_have_made_does_not_grow(kind: str, tool: str) -> None:
+    mounts = {"/vms": Mounted("/dev/mapper/lun1", kind, "", "dm-1")}
+    now = filled(world(filesystem(kind, OTHER), mounts=mounts, folders={"/vms": Folder()}), 2**25)
+    plan = now.plan(Wanted("vms", "active", AUTO))
+    assert not any(isinstance(step, GrowFilesystem) for step in plan.steps)
+    (warning,) = plan.warnings
+    assert warning.endswith(f"Others have made it, so it stays as it is; {tool} has it grow")
 
 
 # In use
