@@ -124,6 +124,8 @@ pools:
           C(missing); for V(netfs) C(host) and C(dir); for V(iscsi) C(target) and C(portal); for V(scsi) the adapter
           as in RV(virt.san.storage_pool#module:pool.source), with C(hba), its WWPN or PCI address; for others that name
           devices, their C(path).
+        - A PV that is C(missing) has the C(wwid) or the C(path) by which the pool names it, if this collection has made
+          it; otherwise neither.
       type: list
       elements: dict
       sample:
@@ -195,7 +197,8 @@ pools:
               device.
           type: str
     problem:
-      description: Why something is not known of the pool. V(null) if all is well.
+      description:
+        - Why something is not known of the pool, or which PVs its volume group lacks. V(null) if all is well.
       type: str
 error:
   description: Kind of failure - V(InputError), V(UnavailableError) (no lxml).

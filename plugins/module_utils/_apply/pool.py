@@ -211,9 +211,9 @@ def told_group(pool: PoolDefinition | None, seen: Seen) -> dict[str, Any] | None
     """Return the volume group behind a pool, with the UUIDs of all that is in it; None for a pool without one."""
     if pool is None or pool.type != "logical" or seen.groups is None:
         return None
-    from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
+    from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name, sight_of
 
-    found = seen.groups.named(group_name(pool))
+    found = sight_of(pool, seen).named(group_name(pool))
     return found[0].to_dict() if len(found) == 1 else None
 
 

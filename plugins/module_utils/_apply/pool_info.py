@@ -144,17 +144,16 @@ def _state(pool: _Pool, shown: PoolDefinition, live: PoolDefinition | None, seen
         whole = group.to_dict()
         told["sources"] = whole["pvs"]
         told["volume_group"] = {key: whole[key] for key in ("uuid", "name", "size", "free", "system_id", "tags")}
+        told["problem"] = group.lack or None
     return told
 
 
 def _group(pool: PoolDefinition, seen: Seen) -> Group | None:
     if pool.type != "logical":
         return None
-    from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight
-    from ansible_collections.virt.san.plugins.module_utils._pools.group import find
-    from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
+    from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_of
 
-    return find(seen.groups or GroupSight(), group_name(pool))
+    return group_of(pool, seen)
 
 
 def _named_sources(pool: PoolDefinition) -> list[dict[str, Any]]:

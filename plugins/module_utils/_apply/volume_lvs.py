@@ -23,7 +23,7 @@ from ansible_collections.virt.san.plugins.module_utils._host import (
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_volumes import UNFINISHED
-from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupSight, GroupVolume
+from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupVolume
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     DISCARD,
@@ -34,8 +34,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     WantedVolume,
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
-from ansible_collections.virt.san.plugins.module_utils._pools.group import find
-from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
+from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name, group_of
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
     CreateVolume,
@@ -59,7 +58,7 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
     Raises AmbiguousError where several groups have the pool's name.
     """
     pool = sight.pool
-    group = None if pool is None else find(seen.groups or GroupSight(), group_name(pool))
+    group = None if pool is None else group_of(pool, seen)
     if group is None:
         return sight
     lv = next((one for one in group.volumes if one.name == wanted.name), None)
@@ -113,16 +112,12 @@ def _with_source(host: Host, sight: VolumeSight, wanted: WantedVolume, group: Gr
 def _hindrance(group: Group) -> str:
     if not group.missing:
         return ""
-    lost = ", ".join(pv.label for pv in group.missing)
-    return (
-        f"{group.label} lacks {lost}: nothing in it can be changed until it is back. If it is gone for good, "
-        "`vgreduce --removemissing` takes it out, with the volumes that were on it"
-    )
+    return f"{group.lack}: nothing in it can be changed until it is back. {group.remedy}"
 
 
 def list_volumes(pool: PoolDefinition, seen: Seen) -> list[Volume]:
     """Return all volumes of a pool's group that can be a guest's: not the thin pools that others are in."""
-    group = find(seen.groups or GroupSight(), group_name(pool))
+    group = group_of(pool, seen)
     return [] if group is None else [volume_of(group, lv) for lv in group.volumes if not lv.is_thin_pool]
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -62,7 +63,7 @@ class GroupPv:
 
     uuid: str
     path: str
-    """As LVM names it; empty for one that is missing."""
+    """As LVM names it. Of one that is missing, by which name it was built on, where that is known; otherwise empty."""
     kernel: str
     """Kernel name; empty for one that is missing."""
     size: int
@@ -83,7 +84,16 @@ class GroupPv:
 
     @property
     def label(self) -> str:
-        return f"{self.path or 'a missing device'} ({self.wwid or f'PV {self.uuid}'})"
+        if not self.missing:
+            return f"{self.path} ({self.wwid or f'PV {self.uuid}'})"
+        known = self.wwid or self.path
+        return f"PV {self.uuid} (a missing device{f', {known}' if known else ''})"
+
+    def known_as(self, device: str) -> GroupPv:
+        """Return one that is missing with what it was on: a LUN by its WWID, another device by its path."""
+        if not self.missing:
+            return self
+        return replace(self, path=device) if device.startswith("/dev/") else replace(self, wwid=Wwid(device))
 
     def grown(self, extent: int) -> int:
         """Return the bytes that the group would have of it after its device has grown; `size` if it has not."""
@@ -180,6 +190,28 @@ class Group:
     @property
     def missing(self) -> tuple[GroupPv, ...]:
         return tuple(pv for pv in self.pvs if pv.missing)
+
+    @property
+    def lack(self) -> str:
+        """Say which of its PVs are missing; empty where none is."""
+        return f"{self.label} lacks {', '.join(pv.label for pv in self.missing)}" if self.missing else ""
+
+    @property
+    def remedy(self) -> str:
+        """Say what to do about a PV that is missing."""
+        return (
+            "Bring it back: is its LUN mapped to this host, zoned, and scanned for (virt.san.scsi_rescan)? If it is "
+            f"gone for good, `vgreduce --removemissing {self.name}` takes it out, with --force also the volumes that "
+            "were on it"
+        )
+
+    def knowing(self, devices: Iterable[str]) -> Group:
+        """Return it with what its missing PVs were on, as far as that is among these WWIDs and paths.
+
+        The UUIDs tell, of PVs that this collection has made.
+        """
+        known = {pv_uuid(self.name, device): device for device in devices} if self.missing else {}
+        return replace(self, pvs=tuple(pv.known_as(known[pv.uuid]) if pv.uuid in known else pv for pv in self.pvs))
 
     @cached_property
     def thin_volumes(self) -> frozenset[str]:

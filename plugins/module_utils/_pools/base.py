@@ -177,7 +177,10 @@ class PoolType(Protocol):
         """Return what makes it startable. Destroys nothing, unless `overwrite` says so."""
 
     def adjust(self, pool: PoolDefinition, seen: Seen) -> Changes:
-        """Return what of a built pool is not as defined and can be changed on the spot, running or not."""
+        """Return what of a built pool is not as defined and can be changed on the spot, running or not.
+
+        What it refuses does not keep a pool from being stopped, unless the task asks for it anew.
+        """
 
     def start(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
         """Return what makes a built pool usable."""

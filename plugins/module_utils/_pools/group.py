@@ -96,11 +96,7 @@ def plan_group(sight: GroupSight, wanted: Wanted) -> GroupPlan:
         return GroupPlan((), _state(group), _state(group), _drift(group, changes))
     _require_ours(sight, group, f"it would have to change: {changes}")
     if group.missing:
-        raise RefusedError(
-            f"{group.label} lacks {', '.join(pv.label for pv in group.missing)}: {changes} has to wait until it is "
-            "back. If it is gone for good, `vgreduce --removemissing` takes it out, with the volumes that were on it",
-            missing=[pv.uuid for pv in group.missing],
-        )
+        raise lacking(group, f"{changes} has to wait until it is back")
     steps = (*_add(sight, group, wanted, changes), *_grow(group, changes), *_take_away(group, changes))
     return GroupPlan(steps, _state(group), _state(changes.applied(group)), _drift(group, changes))
 
@@ -256,8 +252,13 @@ def _drift(group: Group, changes: _Changes) -> tuple[str, ...]:
         names = ", ".join(pv.label for pv in changes.unnamed)
         told.append(f"{group.label} is also on {names}, not named in the task; remove_devices: true would take it out")
     if group.missing:
-        told.append(f"{group.label} lacks {', '.join(pv.label for pv in group.missing)}")
+        told.append(f"{group.lack}. {group.remedy}")
     return tuple(told)
+
+
+def lacking(group: Group, so: str) -> RefusedError:
+    """Return the error for a group with a PV missing. `so`: what follows from that."""
+    return RefusedError(f"{group.lack}: {so}. {group.remedy}", missing=[pv.uuid for pv in group.missing])
 
 
 # Using
@@ -276,11 +277,7 @@ def plan_activate(sight: GroupSight, name: str) -> tuple[Step, ...]:
     if group.exported or not group.belongs_to(sight.system_id):
         _require_ours(sight, group, "it cannot be active here too")
     if group.missing:
-        raise RefusedError(
-            f"{group.label} lacks {', '.join(pv.label for pv in group.missing)}, and volumes on it would lack their "
-            "data. Bring it back: is the LUN mapped to this host and scanned for (virt.san.scsi_rescan)?",
-            missing=[pv.uuid for pv in group.missing],
-        )
+        raise lacking(group, "volumes on that would lack their data")
     return () if all(volume.active for volume in group.volumes) else (ActivateGroup(group),)
 
 
@@ -306,9 +303,7 @@ def plan_remove(sight: GroupSight, name: str) -> tuple[Step, ...]:
     if group.lock_type:
         raise RefusedError(f"{group.label} is shared by lvmlockd ({group.lock_type}): remove it with vgremove")
     if group.missing:
-        raise RefusedError(
-            f"{group.label} lacks {', '.join(pv.label for pv in group.missing)}, which would stay as it is"
-        )
+        raise lacking(group, "what is on that would stay (delete_contents: false forgets the pool alone)")
     _refuse_held(group, "removing it")
     active = [DeactivateGroup(group)] if any(volume.active for volume in group.volumes) else []
     return (*active, RemoveGroup(group), *(UnlabelDevice(_disk(pv), pv.uuid) for pv in group.pvs), *left)

@@ -9,8 +9,10 @@ built, and cannot be started.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
-from ansible_collections.virt.san.plugins.module_utils._model.disk import device_path
+from ansible_collections.virt.san.plugins.module_utils._model.disk import device_path, wwid_in
 from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupSight, parse_group_name
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
@@ -48,11 +50,11 @@ class LogicalPool:
         return None
 
     def is_built(self, pool: PoolDefinition, seen: Seen) -> bool:
-        return _group(pool, seen) is not None
+        return group_of(pool, seen) is not None
 
     def is_running(self, pool: PoolDefinition, seen: Seen) -> bool:
-        group = _group(pool, seen)
-        if group is None or not group.belongs_to(_sight(seen).system_id):
+        group = group_of(pool, seen)
+        if group is None or not group.belongs_to(sight_of(pool, seen).system_id):
             return False
         return any(volume.active for volume in group.volumes) or (seen.noted and not group.volumes)
 
@@ -65,20 +67,20 @@ class LogicalPool:
 
     def start(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
         # A group that is yet to be made has no volumes to activate.
-        return groups.plan_activate(_sight(seen), group_name(pool)) if self.is_built(pool, seen) else ()
+        return groups.plan_activate(sight_of(pool, seen), group_name(pool)) if self.is_built(pool, seen) else ()
 
     def stop(self, pool: PoolDefinition, seen: Seen, force: bool) -> tuple[Step, ...]:
         """A volume that is open is never taken away, not even by force."""
-        return groups.plan_deactivate(_sight(seen), group_name(pool))
+        return groups.plan_deactivate(sight_of(pool, seen), group_name(pool))
 
     def delete(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
-        return groups.plan_remove(_sight(seen), group_name(pool))
+        return groups.plan_remove(sight_of(pool, seen), group_name(pool))
 
     def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
         return ("source.name",) if group_name(running) != group_name(pool) else ()
 
     def space(self, pool: PoolDefinition, seen: Seen) -> Space | None:
-        group = _group(pool, seen)
+        group = group_of(pool, seen)
         return None if group is None else Space(group.size, group.free)
 
 
@@ -94,17 +96,28 @@ def _devices(pool: PoolDefinition) -> tuple[str, ...]:
     return tuple(device.path for device in pool.source.devices)
 
 
-def _sight(seen: Seen) -> GroupSight:
-    return seen.groups or GroupSight()
+def sight_of(pool: PoolDefinition, seen: Seen) -> GroupSight:
+    """Return all groups that are seen, those of the pool's name with what their missing PVs were on."""
+    sight, name = seen.groups or GroupSight(), group_name(pool)
+    if not any(group.missing for group in sight.named(name)):
+        return sight
+    devices = [wwid_in(device) or device for device in map(device_path, _devices(pool))]
+    known = (group.knowing(devices) if group.name == name else group for group in sight.groups)
+    return replace(sight, groups=tuple(known))
 
 
-def _group(pool: PoolDefinition, seen: Seen) -> Group | None:
-    return groups.find(_sight(seen), group_name(pool))
+def group_of(pool: PoolDefinition, seen: Seen) -> Group | None:
+    """Return the pool's group, if it is there. Raises what `find` raises."""
+    return groups.find(sight_of(pool, seen), group_name(pool))
 
 
 def _plan(pool: PoolDefinition, seen: Seen, overwrite: bool) -> groups.GroupPlan:
     """Return what makes the pool's group or changes it. Raises RefusedError where a device is not there."""
+    sight = sight_of(pool, seen)
     lost = [name for name in _devices(pool) if name in seen.silent]
+    group = groups.find(sight, group_name(pool)) if lost else None
+    if group is not None and group.missing:
+        raise groups.lacking(group, f"pool {pool.name} is left as it is until it is back")
     if lost:
         told = "; ".join(f"{name}: {seen.silent[name]}" for name in lost)
         raise RefusedError(
@@ -116,4 +129,4 @@ def _plan(pool: PoolDefinition, seen: Seen, overwrite: bool) -> groups.GroupPlan
         other = first.setdefault(one.disk.kernel, name)
         if other != name:
             raise RefusedError(f"{other} and {name} are the same device, {one.disk.label}: name it once")
-    return groups.plan_group(_sight(seen), groups.Wanted(group_name(pool), named, seen.remove_devices, overwrite))
+    return groups.plan_group(sight, groups.Wanted(group_name(pool), named, seen.remove_devices, overwrite))

@@ -299,11 +299,21 @@ class _Present:
             return Changes()  # nothing that could fail is to keep a pool from being stopped
         never = self.wanted.build == "never"
         if self.kind.is_built(self.pool, self.seen) and self.wanted.build != "overwrite":
-            return Changes() if never else self.kind.adjust(self.pool, self.seen)
+            return Changes() if never else self._adjust()
         if never:
             return Changes()
         steps = self.kind.build(self.pool, self.seen, self.wanted.build == "overwrite")
-        return Changes(steps) if steps else self.kind.adjust(self.pool, self.seen)
+        return Changes(steps) if steps else self._adjust()
+
+    def _adjust(self) -> Changes:
+        try:
+            return self.kind.adjust(self.pool, self.seen)
+        except RefusedError as error:
+            asked_for = self.pool != self.known.latest or self.wanted.remove_devices
+            if self.wanted.state != "inactive" or asked_for:
+                raise
+            # What cannot be put right now, and nobody asks for anew, is no reason not to stop it.
+            return Changes(warnings=(error.message,))
 
     def _switch(self) -> tuple[Step, ...]:
         known, wanted, name = self.known, self.wanted, self.pool.name

@@ -63,6 +63,11 @@ def pv(number: int, used: int = 0, size: int = USABLE, device_size: int = SIZE, 
     return GroupPv(size=size, device_size=device_size, used=used, start=MIB, wwid=wwid(number), **told)
 
 
+def gone(number: int, **facts: Any) -> GroupPv:
+    """Return a PV whose device is not there, as LVM tells of it."""
+    return replace(pv(number, device_size=0, path="", kernel="", **facts), wwid=None)
+
+
 def volume(name: str, active: bool = True, **facts: Any) -> GroupVolume:
     return GroupVolume(f"lv-{name}", name, f"/dev/{NAME}/{name}", EXTENT, active, **facts)
 

@@ -24,11 +24,13 @@ from ansible_collections.virt.san.plugins.module_utils._apply.volume_lvs import 
 from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import folders, images, inventory, lvm_group
 from ansible_collections.virt.san.plugins.module_utils._model.block import San
+from ansible_collections.virt.san.plugins.module_utils._model.disk import device_path
 from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight, GroupVolume
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Source, SourceDevice, Target
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
-from ansible_collections.virt.san.tests.unit.support.groups import EXTENT, NAME, group
+from ansible_collections.virt.san.tests.unit.support.groups import EXTENT, NAME, gone, group, pv
+from ansible_collections.virt.san.tests.unit.support.multipathing import wwid
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES, ISOS
 from ansible_collections.virt.san.tests.unit.support.volume_lvm import LvmMachine
 from ansible_collections.virt.san.tests.unit.support.volume_machine import qcow2
@@ -161,6 +163,22 @@ class TestWhatGoesWrong:
         found = told(machine)
         assert (found[NAME]["state"], found[NAME]["problem"]) == (None, "the command lvm is not installed")
         assert (found["images"]["state"], found["images"]["problem"]) == ("active", None)
+
+    @pytest.mark.parametrize(("active", "state"), [(True, "active"), (False, "inactive")])
+    def test_a_pv_that_is_missing(self, machine: LvmMachine, active: bool, state: str) -> None:
+        """Its state is told all the same, and its volumes; and what the PV was on, as its definition tells."""
+        machine.put("a", active=active)
+        machine.group = replace(machine.group, pvs=(pv(1), gone(2), replace(gone(3), uuid="strange")))
+        lost = replace(GUESTS, source=Source(devices=(SourceDevice(device_path(wwid(2))),)))
+        start(machine, lost, "present", build="never")
+        found = told(machine)[NAME]
+        assert found["problem"] == (
+            f"volume group {NAME} (vg-uuid) lacks PV {gone(2).uuid} (a missing device, {wwid(2)}), "
+            "PV strange (a missing device)"
+        )
+        assert (found["state"], found["built"], found["volumes"] is not None) == (state, True, active)
+        sources = [(one["wwid"], one["path"], one["missing"]) for one in found["sources"]]
+        assert sources[1:] == [(wwid(2), None, True), (None, None, True)]
 
     def test_two_groups_of_one_name(self, machine: LvmMachine, monkeypatch: pytest.MonkeyPatch) -> None:
         start(machine, replace(GUESTS, source=Source()))

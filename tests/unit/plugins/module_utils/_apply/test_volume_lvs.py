@@ -35,7 +35,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDe
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Share, WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import PermitVolume
-from ansible_collections.virt.san.tests.unit.support.groups import EXTENT, NAME, pv
+from ansible_collections.virt.san.tests.unit.support.groups import EXTENT, NAME, gone, pv
 from ansible_collections.virt.san.tests.unit.support.pool_world import IMAGES
 from ansible_collections.virt.san.tests.unit.support.volume_lvm import LvmMachine
 from ansible_collections.virt.san.tests.unit.support.volume_machine import qcow2
@@ -134,10 +134,10 @@ def test_names_that_are_taken(machine: LvmMachine) -> None:
 
 def test_a_device_that_is_missing(machine: LvmMachine) -> None:
     machine.put("a")
-    machine.group = replace(machine.group, pvs=(pv(1), pv(2, kernel="", path="")))
+    machine.group = replace(machine.group, pvs=(pv(1), gone(2)))
     assert not run(machine, capacity=EXTENT).changed
     for more in ({"capacity": 2 * EXTENT}, {"state": "absent"}, {"name": "b", "capacity": EXTENT}):
-        with pytest.raises(RefusedError, match=r"lacks a missing device .* until it is back"):
+        with pytest.raises(RefusedError, match=r"lacks PV .* until it is back\. Bring it back"):
             run(machine, **more)
     assert machine.ran == []
 

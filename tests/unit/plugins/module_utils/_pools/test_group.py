@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -50,6 +51,7 @@ from ansible_collections.virt.san.tests.unit.support.groups import (
     NAME,
     SIZE,
     USABLE,
+    gone,
     group,
     label_of,
     lvm,
@@ -206,15 +208,20 @@ def test_no_room_for_what_is_moved() -> None:
 
 
 def test_a_missing_pv_is_told_and_nothing_is_changed() -> None:
-    now = sight(group(pv(1), pv(2, kernel="", path=""), volumes=(volume("a", active=False),)))
-    assert "lacks a missing device" in plan_group(now, Wanted(NAME, (seen(1),))).warnings[0]
-    for refused in (
-        lambda: plan_group(now, Wanted(NAME, (seen(1), seen(3)))),
-        lambda: plan_activate(now, NAME),
-        lambda: plan_remove(now, NAME),
+    now = sight(group(pv(1), gone(2), volumes=(volume("a", active=False),)))
+    lack = now.groups[0].lack
+    assert plan_group(now, Wanted(NAME, (seen(1),))).warnings[0].startswith(f"{lack}. Bring it back")
+    for refused, why in (
+        (lambda: plan_group(now, Wanted(NAME, (seen(1), seen(3)))), "adding .* has to wait until it is back"),
+        (lambda: plan_activate(now, NAME), "volumes on that would lack their data"),
+        (lambda: plan_remove(now, NAME), "what is on that would stay .*delete_contents: false"),
     ):
-        with pytest.raises(RefusedError, match="lacks a missing device"):
+        told = rf"{re.escape(lack)}: {why}.*Bring it back.*scsi_rescan.*vgreduce --removemissing {NAME}"
+        with pytest.raises(RefusedError, match=told) as error:
             refused()
+        assert error.value.details["missing"] == [gone(2).uuid]
+    running = replace(now.groups[0], volumes=(volume("a"),))
+    assert kinds(plan_deactivate(sight(running), NAME)) == [DeactivateGroup], "that needs nothing of it"
 
 
 def test_two_groups_of_one_name_and_copies() -> None:

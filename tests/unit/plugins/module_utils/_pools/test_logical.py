@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, NotFoundError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.disk import device_path
-from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight
+from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight, pv_uuid
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Permissions,
     PoolDefinition,
@@ -33,13 +33,14 @@ from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import
     RemoveGroup,
     UnlabelDevice,
 )
-from ansible_collections.virt.san.plugins.module_utils._pools.logical import LogicalPool, group_name
+from ansible_collections.virt.san.plugins.module_utils._pools.logical import LogicalPool, group_name, group_of
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, PoolPlan, Wanted, plan_pool
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import Define, NoteStarted, NoteStopped, Undefine
 from ansible_collections.virt.san.tests.unit.support.groups import (
     ELSEWHERE,
     EXT4,
     NAME,
+    gone,
     group,
     pv,
     seen,
@@ -141,6 +142,65 @@ def test_a_device_that_is_not_there() -> None:
         plan("present", lost, STARTED)
     assert kinds(plan("inactive", lost, STARTED, pool=None, build="never")) == [DeactivateGroup, NoteStopped]
     assert kinds(plan("absent", lost, STARTED)) == [DeactivateGroup, NoteStopped, Undefine]
+
+
+BOTH = pool(ONE, TWO)
+LACKING = group(pv(1), gone(2), volumes=(volume("a"),))
+
+
+def degraded(**facts: Any) -> Seen:
+    """Return what is seen where the LUN of the second PV is not there."""
+    now = look(sight(replace(LACKING, **facts)), seen(1), noted=True)
+    return replace(now, silent={TWO: "WWID 3600 is not on this host"})
+
+
+@pytest.mark.parametrize("volumes", [LACKING.volumes, (volume("a", active=False),)])
+@pytest.mark.parametrize("described", [BOTH, None])
+@pytest.mark.parametrize("state", ["present", "active"])
+def test_a_pv_that_is_missing(state, described, volumes) -> None:
+    """The message names the PV and its LUN, which the definition tells, and both ways out."""
+    told = rf"lacks PV {gone(2).uuid} \(a missing device, {wwid(2)}\): pool {NAME} is left as it is.*"
+    with pytest.raises(RefusedError, match=told + "Bring it back.*vgreduce --removemissing") as error:
+        plan(state, degraded(volumes=volumes), Known(NAME, BOTH), pool=described)
+    assert error.value.details["missing"] == [gone(2).uuid]
+    with pytest.raises(RefusedError, match=rf"a missing device, {wwid(2)}\): .* would stay"):
+        plan("absent", degraded(volumes=volumes), Known(NAME, BOTH), pool=None, delete_contents=True)
+
+
+@pytest.mark.parametrize("described", [BOTH, None])
+def test_with_a_pv_missing_it_is_stopped_and_forgotten(described) -> None:
+    known = Known(NAME, BOTH, BOTH)
+    made = plan("inactive", degraded(), known, pool=described)
+    assert kinds(made) == [DeactivateGroup, NoteStopped]
+    assert any(f"a missing device, {wwid(2)}" in told for told in made.warnings)
+    stopped = replace(degraded(volumes=(volume("a", active=False),)), noted=False)
+    again = plan("inactive", stopped, Known(NAME, BOTH), pool=described)
+    assert (again.steps, again.before == again.after) == ((), True)
+    assert kinds(plan("absent", degraded(), known, pool=described)) == [DeactivateGroup, NoteStopped, Undefine]
+    with pytest.raises(RefusedError, match="volumes on that would lack their data"):
+        plan("active", stopped, Known(NAME, BOTH), pool=described, build="never")
+
+
+def test_what_is_asked_for_anew_is_refused_also_where_it_stops() -> None:
+    known = Known(NAME, pool(ONE), pool(ONE))
+    with pytest.raises(RefusedError, match="is left as it is"):
+        plan("inactive", degraded(), known, pool=BOTH)
+    with pytest.raises(RefusedError, match="is left as it is"):
+        plan("inactive", degraded(), Known(NAME, BOTH, BOTH), pool=None, remove_devices=True)
+
+
+def test_what_a_missing_pv_was_on_is_told_where_it_is_known() -> None:
+    local = replace(gone(2), uuid=pv_uuid(NAME, "/dev/vdb"))
+    strange = replace(gone(3), uuid="other")
+    now = look(sight(group(pv(1), local, strange), group(gone(2), name="data")))
+    first, second, third = group_of(pool(ONE, "/dev/vdb", TWO), now).pvs
+    assert (first, third) == (pv(1), strange)
+    assert (second.path, second.missing, second.label) == (
+        "/dev/vdb",
+        True,
+        f"PV {local.uuid} (a missing device, /dev/vdb)",
+    )
+    assert group_of(pool(name="data"), now).lack.endswith(f"lacks PV {gone(2).uuid} (a missing device)")
 
 
 def test_a_group_that_somebody_has_made() -> None:
