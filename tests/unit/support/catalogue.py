@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import importlib
 import json
 import os
@@ -243,7 +244,8 @@ def argument_specs(module_names: list[str]) -> dict[str, dict[str, Any]]:
             try:
                 module.main()
             except _Captured as caught:
-                specs[name] = caught.args[0]
+                # A module may give what it keeps for itself, and whoever validates by it fills in defaults there.
+                specs[name] = copy.deepcopy(caught.args[0])
     return specs
 
 
