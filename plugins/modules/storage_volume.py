@@ -204,7 +204,8 @@ requirements:
 notes:
   - A file is made under a name that begins with a dot and ends in C(.virt-san), in the pool's folder. If a run is
     killed that file stays until the volume is made or removed the next time. A logical volume has the tag
-    C(virt.san.unfinished) while something is copied to it; one that a killed run has left so is made once more.
+    C(virt.san.unfinished) while something is copied to it, or it becomes a snapshot with space of its own; one that a
+    killed run has left so is made once more.
   - What other hosts have open shows on NFS if they lock it, as QEMU does.
 seealso:
   - module: virt.san.storage_pool
