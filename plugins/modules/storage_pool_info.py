@@ -166,14 +166,15 @@ pools:
           type: str
           sample: raw
         capacity:
-          description: Bytes that its user sees.
+          description: Bytes that its user sees. Of a snapshot that is not thin, its space for what changes.
           type: int
         allocation:
-          description: Bytes that it takes in the pool.
+          description: Bytes that it takes in the pool. Of a snapshot that is not thin, how much of its space is taken.
           type: int
         backing:
           description:
-            - What it reads from, as C(path) and C(format); for a snapshot of LVM its origin. V(null) for nothing.
+            - What it reads from, as C(path) and C(format); for a snapshot of LVM that is not thin its origin. V(null)
+              for nothing.
           type: dict
         mode:
           description: Permissions of the file, octal. V(null) for a logical volume, as are owner and group.
@@ -188,13 +189,17 @@ pools:
         thin_pool:
           description: The thin pool that a logical volume is in.
           type: str
+        snapshot_of:
+          description:
+            - Name of the volume that a logical volume is a snapshot of. V(null) if it is none, or its origin is gone.
+          type: str
         active:
           description: Whether a logical volume can be used, or a logical unit has a working path. Files always can.
           type: bool
         problem:
           description:
-            - Why it cannot be worked with, such as a header that makes no sense, or several paths and no multipath
-              device.
+            - Why it cannot be worked with, such as a header that makes no sense, a snapshot that has run full, or
+              several paths and no multipath device.
           type: str
     problem:
       description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: storage_volume
-short_description: Make, copy, grow and remove volumes of storage pools
+short_description: Make, copy, snapshot, grow and remove volumes of storage pools
 version_added: 0.1.0
 description:
   - Keeps volumes in the pools of M(virt.san.storage_pool) - the disks of guests. In pools that are folders, such as
@@ -29,7 +29,8 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows path, format, capacity, backing and permissions. Not the allocation, which others change all the time.
+      - Shows path, format, capacity, backing and permissions, and what the volume is a snapshot of. Not the allocation,
+        which others change all the time.
   idempotent:
     support: full
     details:
@@ -64,6 +65,7 @@ options:
       - A volume that is smaller grows in place, keeping what it holds. A guest that runs on it learns of that by a
         block resize (C(virsh blockresize\)) or at its next start. qcow2 does not grow while something has it open.
       - One that is larger is an error, unless O(allow_shrink).
+      - With O(snapshot_of), the space for what changes, and only for snapshots that are not thin.
     type: str
   allow_shrink:
     description:
@@ -128,6 +130,25 @@ options:
             give V(raw) for a disk that guests have written to.
         type: str
         choices: [raw, qcow2]
+  snapshot_of:
+    description:
+      - Name of a volume in the same pool, of type V(logical), that the volume is a snapshot of - it holds what that one
+        (its origin) held when the snapshot was made, and can be written to by itself.
+      - The origin may be in use, by a guest for instance. The snapshot then holds what a disk would after a power
+        failure - file systems and databases recover from that (crash-consistent). To have it cleaner, freeze them
+        meanwhile (C(virsh domfsfreeze\)).
+      - Of a volume that is not thin, O(capacity) is needed - the space for what changes from then on, on either side,
+        V(5G) or V(20%FREE). It is never more than changing all of the origin takes. A snapshot that is there grows to
+        it, in use or not; one that has more keeps that. When it runs full the snapshot is lost, not the origin, and
+        RV(volume.problem) says so.
+      - Of a thin volume the snapshot is thin, in the same thin pool, and has no O(capacity). It stands alone - its
+        origin can be removed.
+      - A volume that is there and is no snapshot, or one of another origin, is an error.
+      - Not for pools that are folders. There, use O(clone_from) or O(backing) for an image that nobody writes to, and
+        for a disk in use a snapshot made by libvirt (C(virsh snapshot-create-as --disk-only\)).
+      - Not together with O(clone_from), O(backing), O(upload_from), O(download_to), O(format), O(allocation),
+        O(thin_pool) and O(permissions).
+    type: str
   upload_from:
     description:
       - Absolute path of a file or block device on the host. The volume begins with the same bytes; what comes behind
@@ -161,7 +182,8 @@ options:
         type: str
   wipe:
     description:
-      - With O(state=absent), make what the volume holds unreadable before it is deleted. What is in use is not wiped.
+      - With O(state=absent), make what the volume holds unreadable before it is deleted. What is in use is not wiped,
+        nor is a snapshot that is not thin, where writing covers nothing.
       - V(zero) - zeros are written over it. V(discard) - its blocks are given back (TRIM), which is quick, and most but
         not all devices then read as zeros.
       - Devices and file systems that write elsewhere than before (SSDs, btrfs, thin pools) may still have the old bytes
@@ -182,7 +204,8 @@ requirements:
 notes:
   - A file is made under a name that begins with a dot and ends in C(.virt-san), in the pool's folder. If a run is
     killed that file stays until the volume is made or removed the next time. A logical volume has the tag
-    C(virt.san.unfinished) while something is copied to it; one that a killed run has left so is made once more.
+    C(virt.san.unfinished) while something is copied to it, or it becomes a snapshot with space of its own; one that a
+    killed run has left so is made once more.
   - What other hosts have open shows on NFS if they lock it, as QEMU does.
 seealso:
   - module: virt.san.storage_pool
@@ -223,6 +246,26 @@ EXAMPLES = r"""
       path: /var/lib/virt-san/images/debian-13.qcow2
     capacity: 20G
     timeout: 1800
+
+- name: A snapshot of a disk that a guest runs on, with space for what changes meanwhile
+  virt.san.storage_volume:
+    pool: guests
+    name: db01-data-backup
+    snapshot_of: db01-data
+    capacity: 5G
+
+- name: Its bytes, as they were at that moment, in a file
+  virt.san.storage_volume:
+    pool: guests
+    name: db01-data-backup
+    download_to: /srv/backup/db01-data.raw
+    timeout: 7200
+
+- name: A snapshot of a thin one, which needs no space of its own
+  virt.san.storage_volume:
+    pool: guests
+    name: web01-root-before
+    snapshot_of: web01-root
 
 - name: The bytes of a file, which may take long
   virt.san.storage_volume:
@@ -301,15 +344,17 @@ volume:
       type: str
       sample: raw
     capacity:
-      description: Bytes that its user sees.
+      description: Bytes that its user sees. Of a snapshot that is not thin, its space for what changes.
       type: int
       sample: 21474836480
     allocation:
-      description: Bytes that it takes in the pool.
+      description: Bytes that it takes in the pool. Of a snapshot that is not thin, how much of its space is taken.
       type: int
       sample: 4096
     backing:
-      description: What it reads from, as C(path) and C(format); for a snapshot of LVM its origin. V(null) for nothing.
+      description:
+        - What it reads from, as C(path) and C(format); for a snapshot of LVM that is not thin its origin. V(null) for
+          nothing.
       type: dict
     mode:
       description: Permissions of the file, octal. V(null) for a logical volume, as are owner and group.
@@ -323,6 +368,11 @@ volume:
       type: int
     thin_pool:
       description: The thin pool that a logical volume is in.
+      type: str
+    snapshot_of:
+      description:
+        - Name of the volume that a logical volume is a snapshot of, also a thin one that was made by O(clone_from).
+          V(null) if it is none, or its origin is gone.
       type: str
     active:
       description: Whether a logical volume can be used. Files always can.
@@ -420,6 +470,7 @@ def main() -> None:
                     "format": {"type": "str", "choices": list(FORMATS)},
                 },
             },
+            "snapshot_of": {"type": "str"},
             "upload_from": {"type": "str"},
             "download_to": {"type": "str"},
             "permissions": PERMISSIONS,
@@ -428,7 +479,11 @@ def main() -> None:
             **LOCK_TIMEOUT,
         },
         supports_check_mode=True,
-        mutually_exclusive=[("backing", "clone_from", "upload_from"), ("upload_from", "download_to")],
+        mutually_exclusive=[
+            ("backing", "clone_from", "upload_from", "snapshot_of"),
+            ("upload_from", "download_to"),
+            *(("snapshot_of", other) for other in ("download_to", "format", "allocation", "thin_pool", "permissions")),
+        ],
     )
     run_change(module, bring_about)
 
@@ -444,6 +499,7 @@ def bring_about(host: Host, options: Mapping[str, Any], check_mode: bool) -> Out
 def wanted_of(options: Mapping[str, Any]) -> WantedVolume:
     """Return the volume that the options describe. Raises InputError."""
     capacity, backing, clone = options["capacity"], options["backing"], options["clone_from"]
+    origin = _only_with(options, "present", "snapshot_of")
     return WantedVolume(
         name=parsed("name", parse_volume_name, options["name"]),
         state=options["state"],
@@ -455,6 +511,7 @@ def wanted_of(options: Mapping[str, Any]) -> WantedVolume:
         permissions=permissions_of(options["permissions"], "permissions"),
         allow_shrink=options["allow_shrink"],
         wipe=_only_with(options, "absent", "wipe"),
+        snapshot_of=None if origin is None else parsed("snapshot_of", parse_volume_name, origin),
         upload_from=_file(options, "upload_from"),
         download_to=_file(options, "download_to"),
         clone_from=None if clone is None else parsed("clone_from.path", _backing, clone),

@@ -83,7 +83,7 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
         f"snapshot {one.name}" for one in group.volumes if one.origin == lv.name and _reads_from(group, one)
     )
     return with_users(
-        replace(sight, volume=volume, slack=slack),
+        replace(sight, volume=volume, slack=slack, snapshots=snapshots),
         wanted,
         lambda: lv_users(host, lv),
         lambda so_far: with_readers(host, replace(so_far, dependents=snapshots), volume.path, (), others),
@@ -99,6 +99,10 @@ def _with_leftover(host: Host, sight: VolumeSight, wanted: WantedVolume, group: 
 
 
 def _with_source(host: Host, sight: VolumeSight, wanted: WantedVolume, group: Group) -> VolumeSight:
+    if wanted.snapshot_of is not None:
+        origin = group.by_name.get(wanted.snapshot_of)
+        known = origin is not None and not origin.is_thin_pool
+        return replace(sight, source=volume_of(group, origin)) if origin is not None and known else sight
     if wanted.clone_from is None:
         return sight
     path = wanted.clone_from.path
@@ -123,6 +127,7 @@ def list_volumes(pool: PoolDefinition, seen: Seen) -> list[Volume]:
 
 def volume_of(group: Group, lv: GroupVolume) -> Volume:
     """Return a logical volume as a volume."""
+    origin = group.by_name.get(lv.origin)
     return Volume(
         name=lv.name,
         key=lv.uuid,
@@ -134,8 +139,22 @@ def volume_of(group: Group, lv: GroupVolume) -> Volume:
         thin_pool=lv.pool or None,
         kind=lv.layout,
         active=lv.active,
-        problem="a run that was killed has not finished making it" if UNFINISHED in lv.tags else None,
+        problem=_problem(lv),
+        # LVM says of a snapshot how much space it has for changes: it is as long as its origin.
+        length=None if origin is None or lv.is_thin else origin.size,
+        snapshot_of=None if origin is None else origin.name,
     )
+
+
+def _problem(lv: GroupVolume) -> str | None:
+    if UNFINISHED in lv.tags:
+        return "a run that was killed has not finished making it"
+    if lv.invalid:
+        return (
+            "this snapshot has run full: its space for changes did not suffice, and what it held is lost. Remove it "
+            "(state: absent), and give the next one more"
+        )
+    return None
 
 
 def _reads_from(group: Group, lv: GroupVolume) -> bool:
@@ -176,6 +195,9 @@ def perform(host: Host, step: VolumeStep, timeout: float) -> None:
 
 def _create(host: Host, group: str, new: NewVolume, timeout: float) -> None:
     source = new.source
+    if source is None and new.snapshot_of is not None:
+        _create_snapshot(host, group, new, new.snapshot_of, timeout)
+        return
     if source is not None and new.instant:
         lvm_volumes.create_snapshot(host, group, new.name, source.name, timeout)
         if new.capacity > source.capacity:
@@ -189,6 +211,14 @@ def _create(host: Host, group: str, new: NewVolume, timeout: float) -> None:
     if source is not None:
         path = f"/dev/{group}/{new.name}"
         guarded(host, path, "copying into", lambda there: _copy(there, new, source, path, timeout), timeout)
+        lvm_volumes.finish(host, group, new.name, timeout)
+
+
+def _create_snapshot(host: Host, group: str, new: NewVolume, origin: str, timeout: float) -> None:
+    if new.thin_pool is not None:
+        lvm_volumes.create_snapshot(host, group, new.name, origin, timeout)
+    else:
+        lvm_volumes.create_cow(host, group, new.name, origin, new.capacity, timeout)
         lvm_volumes.finish(host, group, new.name, timeout)
 
 

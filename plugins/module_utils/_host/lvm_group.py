@@ -29,10 +29,12 @@ _COLUMNS = {
     "pvs": "pv_uuid,pv_name,pv_size,dev_size,pv_used,pe_start,pv_missing,pv_duplicate,"
     "vg_uuid,vg_name,vg_size,vg_free,vg_extent_size,vg_systemid,vg_lock_type,vg_tags,vg_exported",
     "lvs": "lv_uuid,lv_name,vg_uuid,lv_path,lv_size,lv_active,lv_device_open,lv_layout,pool_lv,origin,"
-    "data_percent,lv_tags,lv_kernel_major,lv_kernel_minor",
+    "data_percent,lv_snapshot_invalid,lv_tags,lv_kernel_major,lv_kernel_minor",
 }
 _ROWS = {"pvs": "pv", "lvs": "lv"}
 _REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix", "--foreign", "--shared")
+INVALID = ("snapshot invalid", "1")
+"""In words, or where lvm.conf has numbers for what is yes or no."""
 PARTIAL = (0, 5)
 """Exit codes: 5 where something is wrong with some group; the report is there nevertheless."""
 
@@ -136,12 +138,13 @@ def _pv(machine: _Machine, row: Mapping[str, Any]) -> GroupPv:
 
 def _volume(machine: _Machine, row: Mapping[str, Any]) -> GroupVolume:
     kernel = _kernel(machine.host, row)
+    active = str(row.get("lv_active") or "").startswith("active")
     return GroupVolume(
         uuid=row["lv_uuid"],
         name=row["lv_name"],
         path=row.get("lv_path") or "",
         size=_bytes(row["lv_size"]),
-        active=str(row.get("lv_active") or "").startswith("active"),
+        active=active,
         opened=str(row.get("lv_device_open") or "") not in ("", "0", "unknown"),
         uses=machine.uses.get(kernel, ()),
         layout=row.get("lv_layout") or "",
@@ -150,6 +153,8 @@ def _volume(machine: _Machine, row: Mapping[str, Any]) -> GroupVolume:
         tags=tuple(tag for tag in (row.get("lv_tags") or "").split(",") if tag),
         percent=_percent(row.get("data_percent")),
         kernel=kernel,
+        # One that is not active is told to be invalid as well: the kernel has not been asked.
+        invalid=active and str(row.get("lv_snapshot_invalid") or "") in INVALID,
     )
 
 

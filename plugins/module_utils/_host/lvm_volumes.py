@@ -35,6 +35,15 @@ def create_snapshot(host: Host, group: str, name: str, origin: str, deadline: fl
     _lvm(host, deadline, "lvcreate", "--yes", *words)
 
 
+def create_cow(host: Host, group: str, name: str, origin: str, size: int, deadline: float) -> None:
+    """Make a snapshot of a volume that is not thin, in use or not, with `size` bytes for what changes, and activate it.
+
+    LVM makes its space first, a volume of its own, and then the snapshot of that: it is to be finished.
+    """
+    words = ("--type", "snapshot", "--size", f"{size}b", *_tag(False), "--name", name, f"{group}/{origin}")
+    _lvm(host, deadline, "lvcreate", "--yes", *words)
+
+
 def finish(host: Host, group: str, name: str, deadline: float) -> None:
     """Say that a volume has all its content."""
     _lvm(host, deadline, "lvchange", "--deltag", UNFINISHED, f"{group}/{name}")

@@ -137,6 +137,8 @@ class GroupVolume:
     kernel: str = ""
     """Kernel name; empty for one that is not active."""
     tags: tuple[str, ...] = ()
+    invalid: bool = False
+    """Of a snapshot: its space has run full, and it is lost."""
 
     @property
     def is_thin(self) -> bool:
@@ -217,6 +219,10 @@ class Group:
     def thin_volumes(self) -> frozenset[str]:
         """Return the names of its thin volumes: asked for each volume, found once."""
         return frozenset(one.name for one in self.volumes if one.is_thin)
+
+    @cached_property
+    def by_name(self) -> dict[str, GroupVolume]:
+        return {one.name: one for one in self.volumes}
 
     @property
     def label(self) -> str:

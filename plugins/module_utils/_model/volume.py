@@ -77,6 +77,8 @@ class WantedVolume:
     """ZERO or DISCARD, before it is deleted."""
     clone_from: Backing | None = None
     """What a new volume begins as a copy of; its path as that of `backing`."""
+    snapshot_of: str | None = None
+    """Name of the volume of the same pool that it is a snapshot of."""
     upload_from: str | None = None
     """A file with which it begins, byte by byte."""
     download_to: str | None = None
@@ -99,6 +101,8 @@ class NewVolume:
     source: Source | None = None
     instant: bool = False
     """LVM makes the copy without copying: a thin snapshot."""
+    snapshot_of: str | None = None
+    """What LVM says it is a snapshot of."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Volume:
     path: str
     format: str
     capacity: int
-    """Bytes that its user sees."""
+    """Bytes that its user sees; of a snapshot that is not thin, its space for changes."""
     allocation: int
     """Bytes that it takes now."""
     backing: Backing | None = None
@@ -126,12 +130,19 @@ class Volume:
     problem: str | None = None
     """Why it cannot be worked with."""
     length: int | None = None
-    """Bytes of the file itself, where they are not what its user sees."""
+    """Bytes of the file or device itself, where they are not its capacity."""
+    snapshot_of: str | None = None
+    """Name of the volume of the same pool that it is a snapshot of."""
 
     @property
     def size(self) -> int:
         """Return the bytes that reading it as it is returns."""
         return self.capacity if self.length is None else self.length
+
+    @property
+    def is_cow(self) -> bool:
+        """Tell whether it is a snapshot that is not thin: no more than what has changed since (copy on write)."""
+        return self.snapshot_of is not None and self.thin_pool is None
 
     def compared(self) -> dict[str, Any]:
         """Return what a task may change, for diffs."""
@@ -146,6 +157,8 @@ class Volume:
             told.update(mode=format_mode(self.mode), owner=self.owner, group=self.group)
         if self.thin_pool is not None:
             told["thin_pool"] = self.thin_pool
+        if self.snapshot_of is not None:
+            told["snapshot_of"] = self.snapshot_of
         return told
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,6 +174,7 @@ class Volume:
             "owner": self.owner,
             "group": self.group,
             "thin_pool": self.thin_pool,
+            "snapshot_of": self.snapshot_of,
             "active": self.active,
             "problem": self.problem,
         }

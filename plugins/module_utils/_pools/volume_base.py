@@ -56,7 +56,7 @@ class VolumeSight:
     backing: Volume | None = None
     """What is at the path that the task names as backing."""
     source: Volume | None = None
-    """What is at the path that the task names to be cloned; only looked at where a volume is to be made."""
+    """What the task names to be cloned, or to make a snapshot of; only looked at where a volume is to be made."""
     source_users: tuple[str, ...] = ()
     """Who may write to that."""
     leftover: Volume | None = None
@@ -65,6 +65,8 @@ class VolumeSight:
     """Who has the volume open: "guest vm1 (pid 12)"."""
     dependents: tuple[str, ...] = ()
     """Volumes that read from it, as far as they were looked for."""
+    snapshots: tuple[str, ...] = ()
+    """Snapshots that read from it."""
     end: int | None = None
     """How far its content reaches, in bytes. None: nobody knows."""
     end_unknown: str = ""

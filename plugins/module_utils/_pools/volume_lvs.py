@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.virt.san.plugins.module_utils._errors import AmbiguousError, InputError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._errors import (
+    AmbiguousError,
+    InputError,
+    InUseError,
+    RefusedError,
+)
 from ansible_collections.virt.san.plugins.module_utils._model.group import MAX_NAME
 from ansible_collections.virt.san.plugins.module_utils._model.ids import format_size
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     FULL,
     SPARSE,
+    Backing,
     NewVolume,
     Share,
     Volume,
@@ -21,6 +27,12 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_snapshot import (
+    check_options,
+    origin_of,
+    refuse_other,
+    space_for_changes,
+)
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_source import (
     capacity_for,
     require_whole,
@@ -55,11 +67,14 @@ class LogicalVolumes:
             raise ValueError(f"capacity: {wanted.capacity} of what is free is not for thin volumes; give a size")
         if wanted.thin_pool is not None and wanted.allocation == FULL:
             raise ValueError("allocation: a volume in a thin pool is sparse, not full")
+        check_options(wanted)
 
     def path(self, pool: PoolDefinition, name: str) -> str:
         return f"/dev/{group_name(pool)}/{name}"
 
     def complete(self, wanted: WantedVolume, sight: VolumeSight) -> NewVolume:
+        if wanted.snapshot_of is not None:
+            return self._snapshot(wanted, sight)
         thin_pool, source = _thin_pool(wanted, sight), source_of(wanted, sight)
         capacity = capacity_for(wanted, source, sight.unit) or _share(wanted, sight)
         if source is not None:
@@ -75,7 +90,18 @@ class LogicalVolumes:
             thin_pool=thin_pool,
             source=source,
             instant=instant,
+            snapshot_of=source.name if source is not None and instant else None,
         )
+
+    def _snapshot(self, wanted: WantedVolume, sight: VolumeSight) -> NewVolume:
+        origin = origin_of(wanted, sight)
+        if origin.thin_pool in sight.thin_pools:
+            return NewVolume(wanted.name, origin.capacity, thin_pool=origin.thin_pool, snapshot_of=origin.name)
+        asked = wanted.capacity if isinstance(wanted.capacity, int) else _share(wanted, sight)
+        space = space_for_changes(asked, origin.capacity, sight.unit)
+        _require_room(wanted, sight, space)
+        backing = Backing(origin.path, "raw")
+        return NewVolume(wanted.name, space, full=True, backing=backing, snapshot_of=origin.name)
 
     def refuse_difference(self, wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> None:
         thin = wanted.thin_pool is not None or wanted.allocation == SPARSE
@@ -89,12 +115,16 @@ class LogicalVolumes:
             )
         if wanted.allocation == FULL and volume.thin_pool is not None:
             raise RefusedError(f"volume {volume.name} is {is_now}, and is allocated as it is written", path=volume.path)
+        refuse_other(wanted, sight, volume, is_now)
 
     def refuse_growth(self, wanted: WantedVolume, sight: VolumeSight, volume: Volume, capacity: int) -> None:
-        if volume.backing is not None and volume.thin_pool is None:
-            raise RefusedError(
-                f"volume {volume.name} is a snapshot of {volume.backing.path}, whose size is that of its origin",
+        if sight.snapshots and volume.active:
+            told = ", ".join(sight.snapshots)
+            raise InUseError(
+                f"volume {volume.name} does not grow while it is active and has snapshots ({told}): LVM refuses that. "
+                "Remove them first",
                 path=volume.path,
+                holders=list(sight.snapshots),
             )
         if volume.thin_pool is None:
             _require_room(wanted, sight, capacity - volume.capacity)

@@ -26,6 +26,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import NoteStarted
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeKind, VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_snapshot import refuse_elsewhere, space_for_changes
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
     CreateVolume,
     DeleteVolume,
@@ -60,6 +61,8 @@ def plan_volume(pool_name: str, wanted: WantedVolume, sight: VolumeSight, kind: 
             "defines one",
             pool=pool_name,
         )
+    if wanted.snapshot_of is not None:
+        refuse_elsewhere(pool)
     if not sight.running:
         raise RefusedError(
             f"pool {pool.name} does not run, so that its volumes are not to be seen: start it first "
@@ -107,9 +110,12 @@ def _create(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind
     }
     if new.permissions != Permissions():
         after.update({"mode": None, "owner": None, "group": None, **new.permissions.shown()})
-    if new.thin_pool is not None:
-        after["thin_pool"] = new.thin_pool
+    after.update({key: told for key, told in _lvm_facts(new).items() if told is not None})
     return VolumePlan((*clear, CreateVolume(pool, new)), GONE, {"volume": after}, sight.warnings, new)
+
+
+def _lvm_facts(new: NewVolume) -> Mapping[str, Any]:
+    return {"thin_pool": new.thin_pool, "snapshot_of": new.snapshot_of}
 
 
 def _change(
@@ -128,7 +134,7 @@ def _change(
             _refuse_shrinking(pool, wanted, sight, volume, capacity)
         else:
             kind.refuse_growth(wanted, sight, volume, capacity)
-            if sight.users:
+            if sight.users and not volume.is_cow:
                 warnings.append(_notice(volume, sight.users))
         steps.append(ResizeVolume(pool, volume, capacity, wanted.allocation == FULL))
         after["capacity"] = capacity
@@ -144,6 +150,10 @@ def _capacity(wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> int |
     if wanted.capacity is None or isinstance(wanted.capacity, Share):
         # A share is of what is free before a volume is made: afterwards it would always be another one.
         return None
+    if volume.is_cow:
+        # What it has more than that, LVM itself may have given it (snapshot_autoextend_threshold).
+        space = space_for_changes(wanted.capacity, volume.size, sight.unit)
+        return space if space > volume.capacity else None
     capacity = rounded_up(wanted.capacity, sight.unit)
     right = volume.capacity == capacity or 0 <= volume.capacity - wanted.capacity < sight.slack
     return None if right else capacity
@@ -196,6 +206,12 @@ def _absent(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight) -> V
         raise RefusedError(
             f"volume {volume.name} in pool {pool.name} cannot be wiped: it is not active. Activate it first (lvchange "
             "--activate y)",
+            path=volume.path,
+        )
+    if wanted.wipe is not None and volume.is_cow:
+        raise RefusedError(
+            f"volume {volume.name} in pool {pool.name} cannot be wiped: it is a snapshot of {volume.snapshot_of}, and "
+            "what is written to it takes new space instead of covering what it holds. Leave wipe out",
             path=volume.path,
         )
     wipe: tuple[Step, ...] = () if wanted.wipe is None else (WipeVolume(pool, volume, wanted.wipe),)

@@ -43,7 +43,8 @@ def source_of(wanted: WantedVolume, sight: VolumeSight) -> Source | None:
     refuse_named_file("clone_from", told, found)
     # What is taken for raw is copied as it is, whatever its header says.
     form = told.format or found.format
-    return Source(found.path, form, found.capacity if form == found.format else found.size, found.name)
+    seen = found.capacity if form == found.format and not found.is_cow else found.size
+    return Source(found.path, form, seen, found.name)
 
 
 def capacity_for(wanted: WantedVolume, source: Source | None, unit: int) -> int | None:

@@ -22,6 +22,9 @@ class CreateVolume:
 
     def describe(self) -> str:
         new = self.volume
+        if new.snapshot_of is not None and new.source is None:
+            how = f"thin in {new.thin_pool}" if new.thin_pool else f"with {spelled(new.capacity)} for what changes"
+            return f"create volume {new.name} in pool {self.pool.name}: a snapshot of {new.snapshot_of}, {how}"
         how = "all of it allocated" if new.full else f"thin in {new.thin_pool}" if new.thin_pool else "sparse"
         how = "" if self.pool.type == "logical" and not new.thin_pool else f", {how}"
         on = f", on {new.backing.path} ({new.backing.format})" if new.backing else ""
@@ -48,6 +51,8 @@ class ResizeVolume:
     def describe(self) -> str:
         was, will = spelled(self.volume.capacity), spelled(self.capacity)
         verb = "shrink" if self.shrinks else "grow"
+        if self.volume.is_cow:
+            verb = f"{verb} the space for changes of"
         return f"{verb} volume {self.volume.name} in pool {self.pool.name} from {was} to {will}"
 
 

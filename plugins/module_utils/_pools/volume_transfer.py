@@ -69,10 +69,11 @@ def upload(pool: PoolDefinition, path: str, wanted: WantedVolume, sight: VolumeS
         raise RefusedError(
             f"upload_from: volume {wanted.name} is not active. Activate it first (lvchange --activate y)", path=path
         )
-    if file.size > then["capacity"]:
+    room = sight.volume.size if sight.volume is not None and sight.volume.is_cow else then["capacity"]
+    if file.size > room:
         raise RefusedError(
-            f"upload_from: {source} has {format_size(file.size)}, more than the {format_size(then['capacity'])} of "
-            f"volume {wanted.name}",
+            f"upload_from: {source} has {format_size(file.size)}, more than the {format_size(room)} of volume "
+            f"{wanted.name}",
             path=path,
         )
     return plan if file.same else _joined(plan, UploadToVolume(pool, wanted.name, path, source), "content", source)

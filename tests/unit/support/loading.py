@@ -52,7 +52,7 @@ NETFS = {
 }
 UNASKED = ("allocation", "thin_pool", "format", "backing", "permissions", "wipe", "clone_from", "upload_from")
 VOLUME = {
-    **dict.fromkeys((*UNASKED, "download_to")),
+    **dict.fromkeys((*UNASKED, "download_to", "snapshot_of")),
     "pool": "images",
     "name": "a",
     "state": "present",

@@ -47,7 +47,9 @@ class LvmMachine(VolumeMachine):
             return super()._command(argv, deadline, stdin)
         self.ran.append(" ".join(argv[1:]))
         words = {flag: word for flag, word in pairwise(argv) if flag.startswith("--")}
-        if "--snapshot" in argv:
+        if words.get("--type") == "snapshot":
+            self._create_cow(words, argv[-1])
+        elif "--snapshot" in argv:
             origin = next(one for one in self.group.volumes if f"{NAME}/{one.name}" == argv[-1])
             assert origin.pool
             extents = origin.size // EXTENT
@@ -60,12 +62,14 @@ class LvmMachine(VolumeMachine):
         elif argv[1] == "lvremove":
             (gone,) = [one for one in self.group.volumes if f"lv_uuid={one.uuid}" == words["--select"]]
             assert not gone.held
+            assert gone.pool or not [one for one in self.group.volumes if one.origin == gone.name]
             self._remove(gone)
         else:
             assert argv[1] in ("lvextend", "lvreduce")
             found = next(one for one in self.group.volumes if f"{NAME}/{one.name}" == argv[-1])
             size = int(words["--size"][:-1])
             assert (size < found.size) == (argv[1] == "lvreduce")
+            assert argv[1] == "lvextend" or not found.origin or found.pool
             self.change(found.name, size=size)
             self.group = replace(self.group, free=self.group.free - (0 if found.pool else size - found.size))
         return Completed(tuple(argv), 0, "", "")
@@ -83,6 +87,17 @@ class LvmMachine(VolumeMachine):
         device.parent.mkdir(parents=True, exist_ok=True)
         device.write_bytes(b"old" * (size // 3) + b"ol"[: size % 3])
         self.group = replace(self.group, free=self.group.free - (0 if thin else size))
+
+    def _create_cow(self, words: dict[str, str], path: str) -> None:
+        origin = next(one for one in self.group.volumes if f"{NAME}/{one.name}" == path)
+        size = int(words["--size"][:-1])
+        assert size == rounded_up(size, EXTENT)
+        assert size <= self.group.free
+        # All of the origin can change, and a table tells what has: LVM gives no more.
+        assert size <= rounded_up(origin.size + origin.size // 256 + 3 * 4096, EXTENT)
+        assert not origin.origin
+        self.put(words["--name"], size // EXTENT, origin=origin.name, percent=0.0, tags=(words["--addtag"],))
+        self.group = replace(self.group, free=self.group.free - size)
 
     def _remove(self, gone: GroupVolume) -> None:
         free = self.group.free + (0 if gone.pool else gone.size)

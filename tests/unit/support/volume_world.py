@@ -69,7 +69,10 @@ class VolumeWorld:
             "users": self.users.get(name, ()),
             "dependents": self.dependents(name),
             "end": self.ends.get(name, 0),
+            "snapshots": self.dependents(name) if logical else (),
         }
+        if wanted.snapshot_of is not None:
+            told["source"] = self.volumes.get(wanted.snapshot_of)
         if wanted.backing is not None and not logical:
             path = backing_path(self.pool, wanted.backing)
             told["backing"] = next((one for one in self.volumes.values() if one.path == path), None)
@@ -104,6 +107,12 @@ class VolumeWorld:
             volumes[new.name] = replace(
                 made(new.name, new.capacity), format=new.format, backing=new.backing, thin_pool=new.thin_pool
             )
+            if new.snapshot_of is not None and new.source is None:
+                origin = volumes[new.snapshot_of]
+                assert origin.thin_pool == new.thin_pool
+                assert not origin.is_cow
+                length = None if new.thin_pool else origin.capacity
+                volumes[new.name] = replace(volumes[new.name], snapshot_of=new.snapshot_of, length=length)
             if self.pool.type == "dir":
                 mode = new.permissions.mode
                 assert mode is not None
@@ -121,7 +130,9 @@ class VolumeWorld:
             self._is_nobodys(name)
             del volumes[name]
         else:
+            assert not (self.pool.type == "logical" and self.dependents(name))
             if step.shrinks:
+                assert not volumes[name].is_cow
                 self._is_nobodys(name)
                 end = self.ends.get(name, 0)
                 assert end is not None

@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "permissions": None,
     "wipe": None,
     "clone_from": None,
+    "snapshot_of": None,
     "upload_from": None,
     "download_to": None,
     "timeout": 10.0,
@@ -82,6 +83,9 @@ def test_a_share() -> None:
         ({"wipe": "zero", "capacity": "1M"}, "wipe: goes with state absent"),
         ({"upload_from": "a"}, "upload_from: 'a' is not an absolute path"),
         ({"download_to": "/a", "state": "absent"}, "download_to: goes with state present"),
+        ({"snapshot_of": "b"}, "snapshot_of: the volumes of pool images are files, and a snapshot of a file that"),
+        ({"snapshot_of": "/dev/vg/b"}, "snapshot_of: '/dev/vg/b' is no name"),
+        ({"snapshot_of": "b", "state": "absent"}, "snapshot_of: goes with state present"),
         ({"timeout": 0.0}, "timeout: 0 seconds"),
     ],
 )

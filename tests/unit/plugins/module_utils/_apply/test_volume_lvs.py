@@ -70,12 +70,23 @@ LINEAR: tuple[dict[str, Any], ...] = (
     {"capacity": EXTENT, "allow_shrink": True},
     {"state": "absent"},
 )
+OF_LINEAR: tuple[dict[str, Any], ...] = (
+    {"snapshot_of": "linear", "capacity": EXTENT + 1},
+    {"snapshot_of": "linear", "capacity": 3 * EXTENT},
+    {"snapshot_of": "linear", "capacity": 20 * EXTENT},
+    {"state": "absent"},
+)
+OF_THIN: tuple[dict[str, Any], ...] = ({"snapshot_of": "thin"}, {"capacity": 7 * EXTENT}, {"state": "absent"})
 THIN = tuple({**stage, "thin_pool": "t"} if "capacity" in stage else stage for stage in LINEAR)
 
 
-@pytest.mark.parametrize("stages", [LINEAR, THIN], ids=["linear", "thin"])
+@pytest.mark.parametrize(
+    "stages", [LINEAR, THIN, OF_LINEAR, OF_THIN], ids=["linear", "thin", "snapshot", "thin snapshot"]
+)
 def test_planned_done_and_done_again(machine: LvmMachine, stages: tuple[dict[str, Any], ...], monkeypatch: Any) -> None:
     machine.put("t", 2, layout="thin,pool")
+    machine.put("linear", 4, opened=True)
+    machine.put("thin", 6, layout="thin,sparse", pool="t", opened=True)
     monkeypatch.setattr(volume_lvs, "_end", lambda *_args: 0)
     for stage in stages:
         before = machine.group
@@ -86,7 +97,8 @@ def test_planned_done_and_done_again(machine: LvmMachine, stages: tuple[dict[str
         assert (planned.before, planned.after) == (done.before, done.after)
         again = run(machine, **stage)
         assert (again.changed, again.facts["steps"], again.facts["volume"]) == (False, [], done.facts["volume"])
-    assert [one.name for one in machine.group.volumes] == ["t"]
+    assert [one.name for one in machine.group.volumes] == ["t", "linear", "thin"]
+    assert machine.group.free == 10 * EXTENT
 
 
 def test_what_is_run(machine: LvmMachine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,9 +159,66 @@ def test_snapshots(machine: LvmMachine) -> None:
     machine.put("s", 1, origin="a", percent=10.0)
     with pytest.raises(InUseError, match="snapshot s would lose what it reads"):
         run(machine, state="absent")
-    with pytest.raises(RefusedError, match="is a snapshot of /dev/guests/a"):
+    with pytest.raises(RefusedError, match="is a snapshot of a, whose size is that of its origin"):
         run(machine, "s", capacity=2 * EXTENT)
+    with pytest.raises(InUseError, match=r"has snapshots \(snapshot s\)"):
+        run(machine, capacity=5 * EXTENT)
+    machine.change("s", invalid=True)
+    (told,) = [one for one in volume_lvs.list_volumes(GUESTS, _seen(machine)) if one.name == "s"]
+    assert "has run full" in (told.problem or "")
+    with pytest.raises(RefusedError, match=r"volume s .* has run full: .* Remove it \(state: absent\)"):
+        run(machine, "s", snapshot_of="a", capacity=EXTENT)
+    with pytest.raises(RefusedError, match="has run full"):
+        run(machine, "c", clone_from=Backing("s"))
     assert run(machine, "s", state="absent").before["volume"]["backing"] == {"path": "/dev/guests/a", "format": "raw"}
+
+
+def test_how_snapshots_are_made(machine: LvmMachine) -> None:
+    machine.put("t", layout="thin,pool")
+    machine.put("a", 4)
+    machine.put("b", layout="thin,sparse", pool="t")
+    told = run(machine, "s", snapshot_of="a", capacity=EXTENT).facts["volume"]
+    assert (told["capacity"], told["snapshot_of"], told["backing"]["path"]) == (EXTENT, "a", f"/dev/{NAME}/a")
+    told = run(machine, "u", snapshot_of="b").facts["volume"]
+    assert (told["thin_pool"], told["snapshot_of"], told["backing"]) == ("t", "b", None)
+    run(machine, "s", snapshot_of="a", capacity=2 * EXTENT)
+    assert machine.ran == [
+        f"lvcreate --yes --type snapshot --size {EXTENT}b --addtag virt.san.unfinished --name s {NAME}/a",
+        f"lvchange --deltag virt.san.unfinished {NAME}/s",
+        f"lvcreate --yes --snapshot --setactivationskip n --name u {NAME}/b",
+        f"lvextend --size {2 * EXTENT}b {NAME}/s",
+    ]
+    for name in ("t", "none"):
+        with pytest.raises(NotFoundError, match=f"there is no volume {name} in the pool"):
+            run(machine, "v", snapshot_of=name, capacity=EXTENT)
+
+
+@pytest.mark.parametrize("origin", ["a", ""], ids=["all but for the tag", "only its space"])
+def test_a_snapshot_that_was_killed_is_made_again(machine: LvmMachine, origin: str) -> None:
+    """LVM makes the space first, a linear volume, and joins it to the origin then."""
+    machine.put("a", 4)
+    machine.put("s", origin=origin, tags=("virt.san.unfinished",))
+    done = run(machine, "s", snapshot_of="a", capacity=EXTENT)
+    assert done.facts["steps"] == [
+        f"delete what a killed run has left of volume s in pool {NAME}",
+        f"create volume s in pool {NAME}: a snapshot of a, with 4M for what changes",
+    ]
+    assert done.facts["volume"]["problem"] is None
+
+
+def test_a_clone_that_is_a_thin_snapshot(machine: LvmMachine) -> None:
+    """LVM knows no difference, and neither does who asks for the other."""
+    machine.put("t", layout="thin,pool")
+    machine.put("a", layout="thin,sparse", pool="t")
+    asked: dict[str, Any] = {"clone_from": Backing("a"), "thin_pool": "t"}
+    planned, done = run(machine, "c", check_mode=True, **asked), run(machine, "c", **asked)
+    assert planned.after == done.after
+    assert done.facts["volume"]["snapshot_of"] == "a"
+    assert not run(machine, "c", snapshot_of="a").changed
+
+
+def _seen(machine: LvmMachine) -> pool_devices.Seen:
+    return pool_devices.Seen(groups=machine.sight())
 
 
 def test_thin_snapshots_stand_alone(machine: LvmMachine) -> None:
@@ -365,7 +434,7 @@ class TestCopies:
             patch.setattr(volume_lvs, "_copy", die)
             with pytest.raises(ApplyError, match="killed"):
                 run(machine, clone_from=Backing("/base"))
-        (half,) = volume_lvs.list_volumes(GUESTS, pool_devices.Seen(groups=machine.sight()))
+        (half,) = volume_lvs.list_volumes(GUESTS, _seen(machine))
         assert "has not finished making it" in (half.problem or "")
         done = run(machine, clone_from=Backing("/base"))
         assert done.facts["steps"][0] == f"delete what a killed run has left of volume a in pool {NAME}"

@@ -193,6 +193,23 @@ def test_what_volumes_take(machine) -> None:
     assert [(one.is_thin, one.is_thin_pool) for one in volumes] == [(False, False), (True, False), (False, True)]
 
 
+@pytest.mark.parametrize(
+    ("active", "told", "invalid"),
+    [
+        ("active", "snapshot invalid", True),
+        ("active", "1", True),
+        ("active", "", False),
+        ("active", "0", False),
+        ("active", "unknown", False),
+        ("", "snapshot invalid", False),
+    ],
+)
+def test_a_snapshot_that_has_run_full(machine, active: str, told: str, invalid: bool) -> None:
+    host, _lvm = machine(lvs=({**IDLE, "origin": "root", "lv_active": active, "lv_snapshot_invalid": told},))
+    (volume,) = read_groups(host, []).groups[0].volumes
+    assert volume.invalid is invalid
+
+
 def test_something_wrong_with_some_group_is_no_failure(machine) -> None:
     host, lvm = machine()
     lvm.code = 5

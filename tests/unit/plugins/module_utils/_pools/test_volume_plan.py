@@ -180,6 +180,129 @@ class TestFiles:
             volume_kind("dir").check(wanted(**options))
 
 
+COW = lv("a", 2 * EXTENT, backing=Backing("/dev/guests/o", "raw"), snapshot_of="o", length=8 * EXTENT)
+MOST = 9 * EXTENT
+"""What a snapshot of 8 extents takes at most: as much as all of it, and the table of what has changed."""
+
+
+class TestSnapshots:
+    THICK = replace(LVS, volumes={"o": lv("o", 8 * EXTENT)}, users={"o": ("guest vm1 (pid 7)",)})
+    THIN = replace(LVS, volumes={"o": lv("o", 8 * EXTENT, thin_pool="t")}, free=0, facts={"thin_pools": ("t",)})
+
+    def test_of_one_in_use(self) -> None:
+        asked = wanted(snapshot_of="o", capacity=EXTENT + 1)
+        plan = self.THICK.plan(asked)
+        assert plan.describe() == ["create volume a in pool guests: a snapshot of o, with 8M for what changes"]
+        now = settled(self.THICK, asked)
+        assert now.volumes["a"] == replace(COW, allocation=2 * EXTENT)
+        assert plan.after["volume"] == COW.compared()
+        with pytest.raises(InUseError, match="/dev/guests/a would lose what it reads"):
+            replace(now, users={}).plan(wanted("o", state="absent"))
+        with pytest.raises(InUseError, match="does not grow while it is active and has snapshots"):
+            now.plan(wanted("o", capacity=9 * EXTENT))
+        assert settled(now, wanted(state="absent")).volumes == self.THICK.volumes
+
+    def test_its_space(self) -> None:
+        for asked, space in (
+            (Share(50), 5 * EXTENT),
+            (20 * EXTENT, MOST),
+            (MOST, MOST),
+            (MOST - 1, MOST),
+            (Share(100), MOST),
+        ):
+            there = replace(self.THICK, free=10 * EXTENT)
+            assert settled(there, wanted(snapshot_of="o", capacity=asked)).volumes["a"].capacity == space
+        with pytest.raises(RefusedError, match="too full for volume a: it needs 8M, 4M are free"):
+            replace(self.THICK, free=EXTENT).plan(wanted(snapshot_of="o", capacity=2 * EXTENT))
+        with pytest.raises(InputError, match="capacity: o is not thin"):
+            self.THICK.plan(wanted(snapshot_of="o"))
+
+    def test_its_space_grows(self) -> None:
+        there = replace(self.THICK, volumes={**self.THICK.volumes, "a": COW}, users={"a": ("dd (pid 7)",)})
+        plan = there.plan(wanted(snapshot_of="o", capacity=3 * EXTENT))
+        assert plan.describe() == ["grow the space for changes of volume a in pool guests from 8M to 12M"]
+        assert plan.warnings == ()
+        now = settled(there, wanted(snapshot_of="o", capacity=20 * EXTENT))
+        assert now.volumes["a"].capacity == MOST
+        for asked in (EXTENT, None, Share(50)):
+            assert not there.plan(wanted(snapshot_of="o", capacity=asked)).changed
+        with pytest.raises(RefusedError, match="too full"):
+            replace(there, free=0).plan(wanted(snapshot_of="o", capacity=3 * EXTENT))
+
+    def test_of_a_thin_one(self) -> None:
+        plan = self.THIN.plan(wanted(snapshot_of="o"))
+        assert plan.describe() == ["create volume a in pool guests: a snapshot of o, thin in t"]
+        now = settled(self.THIN, wanted(snapshot_of="o"))
+        assert (now.volumes["a"].backing, now.volumes["a"].snapshot_of) == (None, "o")
+        assert now.plan(wanted("o", state="absent")).changed
+        assert now.plan(wanted(capacity=9 * EXTENT)).changed, "a volume by itself"
+        for world in (self.THIN, now):
+            with pytest.raises(InputError, match=r"capacity: . is thin, and a thin snapshot has its space in the thin"):
+                world.plan(wanted(snapshot_of="o", capacity=EXTENT))
+
+    def test_what_is_something_else(self) -> None:
+        thin = lv("a", thin_pool="t")
+        for volume, is_now in ((lv("a"), "linear"), (thin, "thin in t"), (replace(COW, snapshot_of="p"), "a snap.* p")):
+            with pytest.raises(RefusedError, match=f"volume a is {is_now}, not a snapshot of o"):
+                replace(self.THICK, volumes={"a": volume}).plan(wanted(snapshot_of="o", capacity=EXTENT))
+
+    def test_of_what_none_can_be_made(self) -> None:
+        asked = wanted("b", snapshot_of="a", capacity=EXTENT)
+        with pytest.raises(NotFoundError, match="snapshot_of: there is no volume a in the pool"):
+            LVS.plan(asked)
+        for volume, why in (
+            (COW, "a is a snapshot itself, of o, and not thin"),
+            (lv("a", problem="half made"), "snapshot_of: a: half made"),
+        ):
+            with pytest.raises(RefusedError, match=why):
+                replace(LVS, volumes={"a": volume}).plan(asked)
+
+    @pytest.mark.parametrize("pool_type", ["dir", "netfs", "disk"])
+    def test_not_in_other_pools(self, pool_type: str) -> None:
+        pool = replace(IMAGES, type=pool_type)
+        with pytest.raises(InputError, match="files, and a snap" if pool_type != "disk" else "have no snapshots"):
+            plan_volume("images", wanted(snapshot_of="o"), VolumeSight(pool, True), volume_kind("dir"))
+
+    def test_run_full(self) -> None:
+        there = replace(self.THICK, volumes={"a": replace(COW, problem="has run full")})
+        with pytest.raises(RefusedError, match="volume a in pool guests: has run full"):
+            there.plan(wanted(snapshot_of="o", capacity=EXTENT))
+        assert there.plan(wanted(state="absent")).changed
+
+    def test_what_writing_does_not_cover(self) -> None:
+        with pytest.raises(RefusedError, match="cannot be wiped: it is a snapshot of o"):
+            replace(LVS, volumes={"a": COW}).plan(wanted(state="absent", wipe="zero"))
+
+    def test_as_a_source(self) -> None:
+        """All of it is copied, not as much as it takes."""
+        new = replace(LVS, facts={"source": COW}).plan(wanted("b", clone_from=Backing("a"))).new
+        assert new is not None
+        assert new.capacity == 8 * EXTENT
+
+    def test_written_to(self) -> None:
+        there = replace(LVS, volumes={"a": COW})
+        file = {"transfer": Transfer(8 * EXTENT)}
+        assert replace(there, facts=file).plan(wanted(upload_from="/f")).changed
+        with pytest.raises(RefusedError, match="/f has 36M, more than the 32M of volume a"):
+            replace(there, facts={"transfer": Transfer(9 * EXTENT)}).plan(wanted(upload_from="/f"))
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ({"snapshot_of": "a"}, "snapshot_of: a cannot be a snapshot of itself"),
+            ({"clone_from": Backing("b")}, "clone_from: does not go with snapshot_of"),
+            ({"upload_from": "/b"}, "upload_from:"),
+            ({"download_to": "/b"}, "download_to:"),
+            ({"format": "raw"}, "format:"),
+            ({"allocation": "sparse"}, "allocation:"),
+            ({"thin_pool": "t"}, "thin_pool:"),
+        ],
+    )
+    def test_what_cannot_be(self, options: dict[str, Any], says: str) -> None:
+        with pytest.raises(ValueError, match=says):
+            volume_kind("logical").check(wanted(**{"snapshot_of": "o", **options}))
+
+
 class TestLogicalVolumes:
     def test_a_share(self) -> None:
         world = replace(LVS, free=10 * EXTENT + 1)
@@ -220,9 +343,12 @@ class TestLogicalVolumes:
         assert world.plan(wanted(capacity=5 * EXTENT)).changed
 
     def test_a_snapshot_does_not_grow(self) -> None:
-        world = replace(LVS, volumes={"a": lv("a", backing=Backing("/dev/guests/o", "raw"))})
-        with pytest.raises(RefusedError, match="is a snapshot of /dev/guests/o"):
-            world.plan(wanted(capacity=2 * EXTENT))
+        """Its size is that of its origin; capacity is something else, where it is told to be a snapshot."""
+        world = replace(LVS, volumes={"a": COW})
+        for size in (EXTENT, 3 * EXTENT):
+            with pytest.raises(RefusedError, match="is a snapshot of o, whose size is that of its origin"):
+                world.plan(wanted(capacity=size, allow_shrink=True))
+        assert not world.plan(wanted(capacity=2 * EXTENT)).changed
 
     def test_the_last_one_leaves_a_pool_that_runs(self) -> None:
         """Without volumes only the note says that the pool runs."""
@@ -478,7 +604,10 @@ def test_any_file_to_any_other(
     _try(VolumeWorld(IMAGES, volumes, free, users, reach), asked)
 
 
-lvs = st.dictionaries(st.sampled_from("abc"), st.tuples(st.integers(1, 10), st.sampled_from([None, "t"])))
+lvs = st.dictionaries(
+    st.sampled_from("abc"),
+    st.tuples(st.integers(1, 10), st.sampled_from([None, "t"]), st.sampled_from([None, None, "a", "b"])),
+)
 asked_lvs = st.builds(
     WantedVolume,
     st.sampled_from("abc"),
@@ -487,19 +616,27 @@ asked_lvs = st.builds(
     st.sampled_from([None, "sparse", "full"]),
     st.sampled_from([None, "t"]),
     allow_shrink=st.booleans(),
+    snapshot_of=st.sampled_from([None, None, "a", "b"]),
 )
 
 
 @given(lvs, asked_lvs, used, ends, st.integers(0, 60 * MIB), st.booleans())
 def test_any_logical_volume_to_any_other(
-    there: dict[str, tuple[int, str | None]],
+    there: dict[str, tuple[int, str | None, str | None]],
     asked: WantedVolume,
     users: dict[str, tuple[str, ...]],
     reach: dict[str, int | None],
     free: int,
     noted: bool,
 ) -> None:
-    volumes = {name: lv(name, EXTENT * count, thin_pool=pool) for name, (count, pool) in there.items()}
+    volumes = {name: lv(name, EXTENT * count, thin_pool=pool) for name, (count, pool, _of) in there.items()}
+    for name, (_count, pool, of) in there.items():
+        if of is None or of == name or of not in there or there[of][2] is not None:
+            continue
+        volumes[name] = replace(volumes[name], snapshot_of=of)
+        if pool is None:
+            backing = Backing(f"/dev/guests/{of}", "raw")
+            volumes[name] = replace(volumes[name], backing=backing, length=volumes[of].capacity)
     free = free // EXTENT * EXTENT
     world = VolumeWorld(GUESTS, volumes, free, users, reach, noted, facts={"thin_pools": ("t",)})
     after = _try(world, asked)
@@ -523,7 +660,7 @@ def _try(world: VolumeWorld, asked: WantedVolume) -> VolumeWorld | None:
         assert {key: seen[key] for key in made if made[key] is not None} == {
             key: value for key, value in made.items() if value is not None
         }
-        if isinstance(asked.capacity, int):
+        if isinstance(asked.capacity, int) and asked.snapshot_of is None:
             assert now.volumes[asked.name].capacity >= asked.capacity
     shrunk = [step for step in plan.steps if isinstance(step, ResizeVolume) and step.shrinks]
     assert not shrunk or asked.allow_shrink
