@@ -127,6 +127,10 @@ class Volume:
     """Why it cannot be worked with."""
     length: int | None = None
     """Bytes of the file itself, where they are not what its user sees."""
+    inode: str = ""
+    """By which a file is told from another one at its path."""
+    modified: int = 0
+    """When a file was last written to."""
 
     @property
     def size(self) -> int:
