@@ -55,8 +55,11 @@ class Turns:
         while True:
             sight = self.look()
             claim = self._claim(sight)
-            reason = None if claim is None else self._reason(claim)
-            if claim is None or reason is None:
+            if claim is None or not read_claims(self.host):
+                return sight
+            claim = self._by_all_names(claim)
+            reason = self._reason(claim)
+            if reason is None:
                 return sight
             left = until - self.host.clock.monotonic()
             if left <= 0:
@@ -89,9 +92,8 @@ class Turns:
 
     def _reason(self, claim: Claim) -> str | None:
         """Return why this run has to wait."""
-        others = read_claims(self.host)
-        named = self._by_all_names(claim) if others else claim
-        return next((reason for reason in (other.keeps_from(named) for other in others) if reason), None)
+        reasons = (other.keeps_from(claim) for other in read_claims(self.host))
+        return next((reason for reason in reasons if reason is not None), None)
 
     def _await(self, claim: Claim, seconds: float) -> None:
         wait_until(self.host, lambda: self._reason(claim), lambda reason: reason is None, seconds)
