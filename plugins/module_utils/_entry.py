@@ -8,8 +8,8 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,25 +44,41 @@ def run_info(module: AnsibleModule, gather: Callable[[Host, Mapping[str, Any]], 
         gc.enable()
 
 
+Apart = Callable[[float], "AbstractContextManager[None]"]
+"""Lets others have the host's lock for as long as the context lasts, and takes it again; (patience in seconds)."""
+
+
 def run_change(module: AnsibleModule, change: Callable[[Host, Mapping[str, Any], bool], Outcome]) -> None:
     """Answer a module that may change the host: `change(host, options, check_mode)`.
 
     The host's lock is held while it runs; in check mode nothing is written, not even the lock.
     """
+    run_long_change(module, lambda host, options, check_mode, _apart: change(host, options, check_mode))
+
+
+def run_long_change(module: AnsibleModule, change: Callable[[Host, Mapping[str, Any], bool, Apart], Outcome]) -> None:
+    """Like run_change, for a module with work that may take hours: it can let go of the lock by the last argument.
+
+    Whoever does so claims what the work is about (`_host/claims.py`), and looks at the host once more afterwards.
+    """
 
     def locked() -> Outcome:
         host = Host()
         host.require_root(module._name)
-        with _lock(module, host):
-            return change(host, module.params, module.check_mode)
+        with _lock(module, host) as apart:
+            return change(host, module.params, module.check_mode, apart)
 
     _finish(module, locked)
 
 
-def _lock(module: AnsibleModule, host: Host) -> AbstractContextManager[None]:
+@contextmanager
+def _lock(module: AnsibleModule, host: Host) -> Iterator[Apart]:
     if module.check_mode:
-        return nullcontext()
-    return host_lock(host, f"virt.san.{module._name.rpartition('.')[2]}", module.params["lock_timeout"])
+        yield lambda _timeout: nullcontext()
+        return
+    who = f"virt.san.{module._name.rpartition('.')[2]}"
+    with host_lock(host, who, module.params["lock_timeout"]) as held:
+        yield held.apart
 
 
 def _finish(module: AnsibleModule, work: Callable[[], Outcome]) -> None:

@@ -194,7 +194,8 @@ options:
     description:
       - Seconds for each step. A step that is not done by then has failed. O(clone_from), O(wipe), and
         O(allocation=full) on a file system that has to write zeros for it, may need more.
-      - Another run that is about the same pool is waited for as long.
+      - Another run that is about the same volume is waited for as long; so is one that holds the lock of the host when
+        long work is done.
     type: float
     default: 60.0
 requirements:
@@ -202,6 +203,10 @@ requirements:
   - for qcow2, also as O(clone_from), C(qemu-img) (C(qemu-utils), C(qemu-img))
   - for pools of type V(logical) C(lvm2)
 notes:
+  - What may take long - to copy, to carry over, to wipe, to allocate - keeps no other task waiting, neither about the
+    host nor about the same pool. Meanwhile the volume and what it is copied from are claimed - whoever would change
+    them, or have a volume that is being written, waits for O(timeout) and is then refused, and their pools are not
+    stopped. The message names the process. Afterwards all is looked at once more, before the volume gets its name.
   - A file is made under a name that begins with a dot and ends in C(.virt-san), in the pool's folder. If a run is
     killed that file stays until the volume is made or removed the next time. A logical volume has the tag
     C(virt.san.unfinished) while something is copied to it, or it becomes a snapshot with space of its own; one that a
@@ -425,11 +430,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
-from ansible_collections.virt.san.plugins.module_utils._apply.volume import ensure
+from ansible_collections.virt.san.plugins.module_utils._apply.volume import ensure, nothing_held
 from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import NativeVolumes
 from ansible_collections.virt.san.plugins.module_utils._argspec import LOCK_TIMEOUT, parsed
 from ansible_collections.virt.san.plugins.module_utils._argspec_pool import PERMISSIONS, permissions_of
-from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_change
+from ansible_collections.virt.san.plugins.module_utils._entry import Apart, Outcome, run_long_change
 from ansible_collections.virt.san.plugins.module_utils._errors import InputError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.options import parse_deadline
@@ -485,14 +490,14 @@ def main() -> None:
             *(("snapshot_of", other) for other in ("download_to", "format", "allocation", "thin_pool", "permissions")),
         ],
     )
-    run_change(module, bring_about)
+    run_long_change(module, bring_about)
 
 
-def bring_about(host: Host, options: Mapping[str, Any], check_mode: bool) -> Outcome:
+def bring_about(host: Host, options: Mapping[str, Any], check_mode: bool, apart: Apart = nothing_held) -> Outcome:
     pool = parsed("pool", parse_pool_name, options["pool"])
     timeout = parsed("timeout", parse_deadline, options["timeout"])
     keeper = NativeVolumes(host, NativeKeeper(host), timeout)
-    report = ensure(host, keeper, pool, wanted_of(options), timeout, check_mode)
+    report = ensure(host, keeper, pool, wanted_of(options), timeout, check_mode, apart)
     return Outcome(report.changed, report.facts, report.before, report.after, report.warnings)
 
 

@@ -8,6 +8,7 @@ Several tasks are run by one playbook: each run of Ansible costs seconds on an e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -187,12 +188,13 @@ def test_never_below_what_they_hold(ansible: Ansible) -> None:
     assert one(run, "kvm1", "just so")["volume"]["capacity"] == 16 * MIB
 
 
+CLAIMS = "/run/virt-san-copies"
+HOLDERS = f"sed -n 's/.*\"pid\": \\([0-9]*\\).*volume.*/\\1/p' /run/virt-san.lock {CLAIMS}/* 2>/dev/null"
 KILL = (
-    "for i in $(seq 600); do P=$(sed -n 's/.*\"pid\": \\([0-9]*\\).*storage_volume.*/\\1/p' /run/virt-san.lock);"
-    " [ -n \"$P\" ] && break; sleep 0.05; done; sleep {delay}; kill -9 $P; pkill -9 '^san-p'; pkill -9 -x qemu-img;"
-    " sleep 0.2; true"
+    f"for i in $(seq 600); do for P in $({HOLDERS}); do [ -d /proc/$P ] && break 2; done; sleep 0.05; done;"
+    " sleep {delay}; kill -9 $P; pkill -9 '^san-p'; pkill -9 -x qemu-img; sleep 0.2; true"
 )
-"""Kills the module that holds the lock, and what it has started."""
+"""Kills the module that holds the lock, or has let go of it for long work, and what it has started."""
 
 
 @pytest.mark.full
@@ -412,6 +414,70 @@ def test_snapshots(lab: Lab, ansible: Ansible) -> None:
         assert "has run full" in problems.pop("snap")
         assert set(problems.values()) == {None}
         assert lab.ssh(host, f"lvs --noheadings -o lv_name {GROUP}").split() == ["thin"]
+
+
+STOP = (
+    f"for i in $(seq 1200); do ls {CLAIMS}/* >/dev/null 2>&1 && pkill -STOP '^san-p' && break; sleep 0.05; done;"
+    f" cat {CLAIMS}/*"
+)
+"""Has a copy stand still for as long as it takes to see what others can do meanwhile; says whose it is."""
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("group")
+def test_while_one_is_copied_others_go_on(lab: Lab, ansible: Ansible) -> None:
+    """Nobody waits for a copy but who asks for the same volume, its source, or a pool that one of them is in."""
+    lab.ssh("kvm1", f"rm -f {CLAIMS}/*; head -c 200M /dev/urandom > {FOLDER}/base")
+    copy = {"pool": GROUP, "name": "copy", "clone_from": {"path": f"{FOLDER}/base"}}
+    wait = ansible.start_module("kvm1", "storage_volume", **copy, timeout=1800)
+    claim = json.loads(lab.ssh("kvm1", STOP))
+    try:
+        run = play(
+            ansible,
+            volume("same pool", pool=GROUP, name="other", capacity="8M"),
+            volume("other pool", pool="disks", name="other", capacity="1M"),
+            volume("as it is", pool="disks", name="base", capacity="200M"),
+            pool("new pool", name="more", type="dir", target={"path": f"{PLACE}/more"}, state="active"),
+            {"name": "look", "virt.san.storage_pool_info": {"name": [GROUP]}},
+            volume("made", **copy, timeout=1, may_fail=True),
+            volume("checked", **copy, timeout=1, check=True, may_fail=True),
+            volume("removed", pool=GROUP, name="copy", state="absent", timeout=1, may_fail=True),
+            volume("source removed", pool="disks", name="base", state="absent", timeout=1, may_fail=True),
+            volume("source grown", pool="disks", name="base", capacity="300M", timeout=1, may_fail=True),
+            pool("stopped", **LVS, state="inactive", may_fail=True),
+            pool("source stopped", **DISKS, state="inactive", may_fail=True),
+            pool("source deleted", **DISKS, state="absent", delete_contents=True, may_fail=True),
+            hosts="kvm1",
+        )
+    finally:
+        lab.ssh("kvm1", "pkill -CONT '^san-p'; true")
+    done = wait()["kvm1"]
+    assert done["changed"], done
+    assert done["volume"]["problem"] is None
+    for title in ("same pool", "other pool", "new pool"):
+        assert one(run, "kvm1", title)["changed"], title
+    assert one(run, "kvm1", "as it is")["changed"] is False
+    (half,) = [entry for entry in one(run, "kvm1", "look")["pools"][0]["volumes"] if entry["name"] == "copy"]
+    assert "still being made" in half["problem"]
+    by = f"by pid {claim['pid']} (volume copy of pool {GROUP})"
+    says = dict.fromkeys(("made", "checked", "removed"), f"/dev/{GROUP}/copy is being written {by}")
+    says.update({f"source {what}": f"{FOLDER}/base is being copied {by}" for what in ("removed", "grown")})
+    whose = f"being copied: volume copy of pool {GROUP} (pid {claim['pid']})"
+    says.update(dict.fromkeys(("stopped", "source stopped", "source deleted"), whose))
+    for title, why in says.items():
+        refused = one(run, "kvm1", title)
+        assert (refused["error"], why in refused["msg"]) == ("InUseError", True), (title, refused)
+    lab.ssh("kvm1", f"cmp -n 209715200 {FOLDER}/base /dev/{GROUP}/copy")
+    assert lab.ssh("kvm1", f"ls -A {CLAIMS}") == ""
+    again = play(
+        ansible,
+        volume("again", **copy),
+        *(volume(f"{name} gone", pool=GROUP, name=name, state="absent") for name in ("copy", "other")),
+        *(volume(f"file {name} gone", pool="disks", name=name, state="absent") for name in ("base", "other")),
+        pool("more gone", name="more", state="absent", delete_contents=True),
+        hosts="kvm1",
+    )
+    assert one(again, "kvm1", "again")["changed"] is False
 
 
 @pytest.mark.full

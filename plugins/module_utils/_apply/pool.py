@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.plan import (
     PoolPlan,
     Wanted,
     definition,
+    is_devices,
     plan_nothing,
     plan_pool,
 )
@@ -194,7 +195,8 @@ def plan(
         stopping = wanted.state in ("inactive", "absent")
         needs = sum(map(kind.needs, (pool, *known.definitions)), Needs())
         seen = look(host, needs, known.started is not None, with_users=stopping)
-        seen = replace(seen, remove_devices=wanted.remove_devices)
+        copies = _copies(host, (pool, *known.definitions), seen) if stopping else ()
+        seen = replace(seen, remove_devices=wanted.remove_devices, copies=copies)
         seen = with_ways(host, known, wanted, coming_by(kind, known, pool, seen), seen, how)
         planned = plan_pool(known, wanted, seen, kind, new_uuid)
     boot = _boot(keeper, wanted, autostart)
@@ -205,6 +207,22 @@ def plan(
         steps = (*quiet, *planned.steps, *boot.steps)
     space = kind.space(pool, seen) if kind is not None and pool is not None and planned.running else None
     return Whole(planned, boot, steps, space, told_group(pool, seen), (*planned.warnings, *_told_by(seen, planned)))
+
+
+def _copies(host: Host, pools: Sequence[PoolDefinition], seen: Seen) -> tuple[str, ...]:
+    """Return the runs that carry bytes from or to volumes of a pool."""
+    from ansible_collections.virt.san.plugins.module_utils._host.claims import read_claims
+
+    claims = read_claims(host)
+    if not claims:
+        return ()
+    places = {path for pool in pools if (path := pool.target.path) and not is_devices(path)}
+    places |= {seen.leads_to[path] for path in places if path in seen.leads_to}
+    if any(pool.type == "logical" for pool in pools):
+        from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
+
+        places |= {f"/dev/{group_name(pool)}" for pool in pools if pool.type == "logical"}
+    return tuple(str(claim) for claim in claims if any(map(claim.is_below, places)))
 
 
 def told_group(pool: PoolDefinition | None, seen: Seen) -> dict[str, Any] | None:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report, carry_out
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_apart import Turns
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_keeper import VolumeKeeper
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, InputError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -23,6 +25,11 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry im
 _UNKNOWN = Volume("", "", "", "", 0, 0).to_dict()
 
 
+def nothing_held(_timeout: float) -> AbstractContextManager[None]:
+    """Stand in where the host's lock is not held."""
+    return nullcontext()
+
+
 @dataclass(frozen=True)
 class _Whole:
     plan: VolumePlan
@@ -32,28 +39,47 @@ class _Whole:
 
 
 def ensure(
-    host: Host, keeper: VolumeKeeper, pool: str, wanted: WantedVolume, timeout: float, check_mode: bool
+    host: Host,
+    keeper: VolumeKeeper,
+    pool: str,
+    wanted: WantedVolume,
+    timeout: float,
+    check_mode: bool,
+    apart: Callable[[float], AbstractContextManager[None]] = nothing_held,
 ) -> Report:
     """Bring a volume into a state. `timeout`: seconds for each step, and to wait for another run about the pool.
+
+    `apart` lets go of the host's lock while its context lasts, for work that may take long.
 
     Raises InputError, NotFoundError, RefusedError, InUseError, CommandError and LockedError before the first write,
     ApplyError after.
     """
     if check_mode:
-        planned = _plan(keeper, pool, wanted)
+        planned = _plan(Turns(host, keeper, pool, wanted, nullcontext, 0.0), claims=False)
         return _report(pool, planned, planned.plan.after, planned)
-    with host_lock(host, f"volume {wanted.name} of pool {pool}", timeout, lock_path(pool)):
-        planned = _plan(keeper, pool, wanted)
-        if not planned.plan.steps:
-            return _report(pool, planned, planned.plan.after, planned)
-        began = host.clock.monotonic()
-        try:
-            carry_out(planned.plan.steps, lambda step: keeper.perform(step, timeout))
-        except ApplyError as error:
-            error.details["changed"] = bool(error.details["completed"])
-            raise
-        seconds = host.clock.monotonic() - began
-        left = _plan(keeper, pool, wanted)
+    with host_lock(host, f"volume {wanted.name} of pool {pool}", timeout, lock_path(pool)) as held:
+
+        @contextmanager
+        def unlocked() -> Iterator[None]:
+            with held.apart(timeout), apart(timeout):
+                yield
+
+        return _ensure(Turns(host, keeper, pool, wanted, unlocked, timeout), timeout)
+
+
+def _ensure(run: Turns, timeout: float) -> Report:
+    pool, clock = run.pool, run.host.clock
+    planned = _plan(run)
+    if not planned.plan.steps:
+        return _report(pool, planned, planned.plan.after, planned)
+    began = clock.monotonic()
+    try:
+        carry_out(planned.plan.steps, lambda step: run.keeper.perform(step, timeout, run.apart))
+    except ApplyError as error:
+        error.details["changed"] = bool(error.details["completed"])
+        raise
+    seconds = clock.monotonic() - began
+    left = _plan(run)
     if left.plan.steps:
         raise ApplyError(
             f"carried out, but not as planned; still to do: {'; '.join(left.plan.describe())}. Does something else "
@@ -65,10 +91,19 @@ def ensure(
     return _report(pool, planned, {**left.plan.before, **_carried(planned)}, left, seconds)
 
 
-def _plan(keeper: VolumeKeeper, pool: str, wanted: WantedVolume) -> _Whole:
-    """Look, and return what is to be done."""
-    sight = keeper.look(pool, wanted)
-    return _Whole(plan_volume(pool, wanted, sight, _kind(sight, wanted)), sight.volume, sight.transfer)
+def _plan(run: Turns, claims: bool = True) -> _Whole:
+    """Look, once nobody else is at the volume, and return what is to be done. `claims`: reading may be claimed."""
+    wanted, sight = run.wanted, run.free()
+    kind = _kind(sight, wanted)
+    if sight.running and (wanted.upload_from is not None or wanted.download_to is not None):
+        before = sight
+
+        def compare() -> Transfer | None:
+            return run.keeper.compare(before, wanted)
+
+        transfer, sight = run.apart_from(before, compare) if claims else (compare(), before)
+        sight = replace(sight, transfer=transfer)
+    return _Whole(plan_volume(run.pool, wanted, sight, kind), sight.volume, sight.transfer)
 
 
 def _kind(sight: VolumeSight, wanted: WantedVolume) -> VolumeKind | None:

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Union
 
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_keeper import Apart
+from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host import copying, image_files, qemu_img, signatures, wiping
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -32,12 +35,14 @@ END_DEADLINE = 60.0
 VolumeStep = Union[CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume]
 
 
-def perform(host: Host, step: VolumeStep, timeout: float) -> None:
-    """Carry out one step within `timeout` seconds. Raises SanError, OSError."""
+def perform(host: Host, step: VolumeStep, timeout: float, apart: Apart) -> None:
+    """Carry out one step within `timeout` seconds; what takes long, `apart`. Raises SanError, OSError."""
     if isinstance(step, CreateVolume):
-        _create(host, step, timeout)
+        _create(host, step, timeout, apart)
     elif isinstance(step, ResizeVolume):
-        guarded(host, step.volume.path, "resizing", lambda there: _resize(there, step, timeout), timeout)
+        resize = partial(guarded, host, step.volume.path, "resizing", lambda there: _resize(there, step, timeout))
+        # A file system that cannot allocate has to write zeros instead.
+        apart(lambda: resize(timeout)) if step.full else resize(timeout)
     elif isinstance(step, PermitVolume):
         wanted, path = step.permissions, step.volume.path
         guarded(
@@ -49,18 +54,27 @@ def perform(host: Host, step: VolumeStep, timeout: float) -> None:
         )
     elif isinstance(step, WipeVolume):
         path, discard = step.volume.path, step.how == DISCARD
-        guarded(host, path, "wiping", lambda there: wiping.wipe_file(there, path, discard), timeout)
+        apart(lambda: guarded(host, path, "wiping", lambda there: wiping.wipe_file(there, path, discard), timeout))
     else:
         path = step.volume.path
         guarded(host, path, "deleting", lambda there: image_files.delete(there, path), timeout)
 
 
-def _create(host: Host, step: CreateVolume, timeout: float) -> None:
+def _create(host: Host, step: CreateVolume, timeout: float, apart: Apart) -> None:
     path = volume_path(step.pool, step.volume.name)
-    guarded(host, path, "making", lambda there: _make(there, step, path, timeout), timeout)
+    if step.volume.source is None and not step.volume.full:
+        guarded(host, path, "making", lambda there: _publish(there, path, _make(there, step, path, timeout)), timeout)
+        return
+    try:
+        made = apart(lambda: guarded(host, path, "making", lambda there: _make(there, step, path, timeout), timeout))
+    except RefusedError:
+        guarded(host, path, "clearing up", lambda there: image_files.discard_leftover(there, path), timeout)
+        raise
+    guarded(host, path, "making", lambda there: _publish(there, path, made), timeout)
 
 
-def _make(host: Host, step: CreateVolume, path: str, timeout: float) -> None:
+def _make(host: Host, step: CreateVolume, path: str, timeout: float) -> list[int]:
+    """Make a volume under another name; return its identity."""
     new, made = step.volume, image_files.temporary_path(host, path)
     image_files.discard_leftover(host, path)
     try:
@@ -73,6 +87,16 @@ def _make(host: Host, step: CreateVolume, path: str, timeout: float) -> None:
             qemu_img.create(host, host.path(made), new.capacity, new.full, below, timeout)
         given = new.permissions
         image_files.set_permissions(host, made, given.mode, given.owner, given.group)
+        return image_files.identity(host, made)
+    except BaseException:
+        image_files.discard_leftover(host, path)
+        raise
+
+
+def _publish(host: Host, path: str, identity: list[int]) -> None:
+    made = image_files.temporary_path(host, path)
+    try:
+        image_files.require_same(host, made, identity)
         image_files.publish(host, made, path)
     finally:
         # Also what is whole and could not get its name.

@@ -68,7 +68,7 @@ def list_volumes(host: Host, pool: PoolDefinition, deadline: float) -> list[Volu
 def _look_at(host: Host, path: str, look_for: Callable[[Host], Image | None]) -> Image | None:
     """Return what is found, within a deadline. Raises CommandError."""
     try:
-        told: list[Any] | None = guarded(host, path, "looking at", look_for, DEADLINE)
+        told: list[Any] | None = guarded(host, path, "looking at", look_for, DEADLINE, f"look {path}")
     except OSError as error:
         why = os.strerror(error.errno or 0)
         raise CommandError(f"{path} cannot be looked at: {why}", path=path, errno=error.errno) from error
@@ -90,6 +90,8 @@ def volume_of(image: Image) -> Volume:
         group=image.group,
         problem=image.problem,
         length=image.length,
+        inode=f"{image.device}:{image.inode}",
+        modified=image.modified,
     )
 
 

@@ -5,11 +5,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ansible_collections.virt.san.plugins.module_utils._model.volume import WantedVolume
-from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._model.volume import WantedVolume
+    from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+    from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import Transfer, VolumeSight
+
+Result = TypeVar("Result")
+
+
+class Apart(Protocol):
+    """Has work done while others may have the host's lock."""
+
+    def __call__(self, work: Callable[[], Result]) -> Result:
+        """Return what the work returns. Raises what it raises, and RefusedError where all is not as it was before."""
 
 
 class VolumeKeeper(Protocol):
@@ -22,5 +33,11 @@ class VolumeKeeper(Protocol):
         answer.
         """
 
-    def perform(self, step: Step, timeout: float) -> None:
-        """Carry out one step within `timeout` seconds. Raises SanError, OSError."""
+    def compare(self, sight: VolumeSight, wanted: WantedVolume) -> Transfer | None:
+        """Read the volume and the file that the task names, which may take hours; None where that is not there.
+
+        Raises CommandError where something cannot be read.
+        """
+
+    def perform(self, step: Step, timeout: float, apart: Apart) -> None:
+        """Carry out one step within `timeout` seconds; what may take long is done `apart`. Raises SanError, OSError."""

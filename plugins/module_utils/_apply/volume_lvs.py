@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE
@@ -45,11 +46,14 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
 
 if TYPE_CHECKING:
     from ansible_collections.virt.san.plugins.module_utils._apply.volume_file_steps import VolumeStep
+    from ansible_collections.virt.san.plugins.module_utils._apply.volume_keeper import Apart
 
 PLAIN = ("linear", "thin,sparse")
 """Layouts whose size is exactly what was asked for, in extents."""
 
 SECTOR = 512
+
+HALF_MADE = "it is still being made, or a run that was killed has not finished making it"
 
 
 def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, others: tuple[str, ...]) -> VolumeSight:
@@ -148,7 +152,7 @@ def volume_of(group: Group, lv: GroupVolume) -> Volume:
 
 def _problem(lv: GroupVolume) -> str | None:
     if UNFINISHED in lv.tags:
-        return "a run that was killed has not finished making it"
+        return HALF_MADE
     if lv.invalid:
         return (
             "this snapshot has run full: its space for changes did not suffice, and what it held is lost. Remove it "
@@ -176,24 +180,24 @@ def _end(host: Host, lv: GroupVolume, path: str) -> int | str:
     return 0
 
 
-def perform(host: Host, step: VolumeStep, timeout: float) -> None:
-    """Carry out one step within `timeout` seconds. Raises SanError."""
+def perform(host: Host, step: VolumeStep, timeout: float, apart: Apart) -> None:
+    """Carry out one step within `timeout` seconds; what takes long, `apart`. Raises SanError."""
     group = group_name(step.pool)
     if isinstance(step, CreateVolume):
-        _create(host, group, step.volume, timeout)
+        _create(host, group, step.volume, timeout, apart)
     elif isinstance(step, ResizeVolume):
         change = lvm_volumes.reduce if step.shrinks else lvm_volumes.extend
         change(host, group, step.volume.name, step.capacity, timeout)
     elif isinstance(step, WipeVolume):
         path, discard = step.volume.path, step.how == DISCARD
-        guarded(host, path, "wiping", lambda there: wiping.wipe_device(there, path, discard), timeout)
+        apart(lambda: guarded(host, path, "wiping", lambda there: wiping.wipe_device(there, path, discard), timeout))
     elif isinstance(step, DeleteVolume):
         lvm_volumes.remove(host, step.volume.key, timeout)
     else:
         raise SanError(f"{step.describe()}: the permissions of a device are udev's")
 
 
-def _create(host: Host, group: str, new: NewVolume, timeout: float) -> None:
+def _create(host: Host, group: str, new: NewVolume, timeout: float, apart: Apart) -> None:
     source = new.source
     if source is None and new.snapshot_of is not None:
         _create_snapshot(host, group, new, new.snapshot_of, timeout)
@@ -210,7 +214,8 @@ def _create(host: Host, group: str, new: NewVolume, timeout: float) -> None:
         lvm_volumes.create_linear(host, group, new.name, new.capacity, timeout, finished)
     if source is not None:
         path = f"/dev/{group}/{new.name}"
-        guarded(host, path, "copying into", lambda there: _copy(there, new, source, path, timeout), timeout)
+        copy = partial(guarded, host, path, "copying into", lambda there: _copy(there, new, source, path, timeout))
+        apart(lambda: copy(timeout))
         lvm_volumes.finish(host, group, new.name, timeout)
 
 

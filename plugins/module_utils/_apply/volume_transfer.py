@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
-from ansible_collections.virt.san.plugins.module_utils._host import transferring
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._host import image_files, transferring
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.transferring import Compared
@@ -19,60 +19,69 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import Volu
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import Transfer, VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_transfer import DownloadVolume, UploadToVolume
 
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._apply.volume_keeper import Apart
+
 NO_FILE = "is no file"
 
 
-def with_transfer(
-    host: Host, sight: VolumeSight, wanted: WantedVolume, writers: Callable[[Volume], tuple[str, ...]], timeout: float
-) -> VolumeSight:
-    """Return what is seen, with the file that the task names. `writers` tells who may write to the volume.
+def compare(host: Host, sight: VolumeSight, wanted: WantedVolume, timeout: float) -> Transfer | None:
+    """Return what is to be carried between the volume and the file that the task names; None where that is not there.
 
     Raises CommandError where something cannot be read, or not within `timeout` seconds.
     """
     volume = sight.volume
+    # Others may read the same image: each is known by what it is read for.
+    place = f"read {sight.pool.name if sight.pool else ''}/{wanted.name}"
     if wanted.upload_from is not None:
-        return replace(sight, transfer=_upload(host, wanted.upload_from, volume, timeout))
+        return _upload(host, wanted.upload_from, volume, timeout, place)
     if wanted.download_to is None or volume is None:
-        return sight
-    kind = _ask(host, wanted.download_to, "looking at", transferring.kind_of, timeout)
+        return None
+    kind = _ask(host, wanted.download_to, "looking at", transferring.kind_of, timeout, place)
     if kind not in ("", "file"):
-        return replace(sight, transfer=Transfer(problem=NO_FILE))
-    found = _compare(host, volume.path, wanted.download_to, True, timeout)
-    users = () if found.same else writers(volume)
-    return replace(sight, transfer=Transfer(found.size, found.checksum, found.same, users))
+        return Transfer(problem=NO_FILE)
+    found = _compare(host, volume.path, wanted.download_to, True, timeout, f"read {wanted.download_to}")
+    return Transfer(found.size, found.checksum, found.same)
 
 
-def _upload(host: Host, source: str, volume: Volume | None, timeout: float) -> Transfer | None:
-    kind = _ask(host, source, "looking at", transferring.kind_of, timeout)
+def _upload(host: Host, source: str, volume: Volume | None, timeout: float, place: str) -> Transfer | None:
+    kind = _ask(host, source, "looking at", transferring.kind_of, timeout, place)
     if not kind:
         return None
     if kind == "other":
         return Transfer(problem=NO_FILE)
     target = None if volume is None or not volume.active else volume.path
-    found = _compare(host, source, target, False, timeout)
+    found = _compare(host, source, target, False, timeout, place)
     return Transfer(found.size, found.checksum, found.same)
 
 
-def _compare(host: Host, source: str, target: str | None, whole: bool, timeout: float) -> Compared:
+def _compare(host: Host, source: str, target: str | None, whole: bool, timeout: float, place: str) -> Compared:
     def work(there: Host, path: str) -> Compared:
         return transferring.compare(there, path, target, whole)
 
-    return Compared(*_ask(host, source, "reading", work, timeout))
+    return Compared(*_ask(host, source, "reading", work, timeout, place))
 
 
-def _ask(host: Host, path: str, what: str, work: Callable[[Host, str], Any], timeout: float) -> Any:
+def _ask(host: Host, path: str, what: str, work: Callable[[Host, str], Any], timeout: float, place: str) -> Any:
     try:
-        return guarded(host, path, what, lambda there: work(there, path), timeout)
+        return guarded(host, path, what, lambda there: work(there, path), timeout, place)
     except OSError as error:
         why = os.strerror(error.errno or 0)
         raise CommandError(f"{what} {path}: {why}", path=path, errno=error.errno) from error
 
 
-def perform(host: Host, step: UploadToVolume | DownloadVolume, timeout: float) -> None:
+def perform(host: Host, step: UploadToVolume | DownloadVolume, timeout: float, apart: Apart) -> None:
     """Carry out one step within `timeout` seconds. Raises SanError, OSError."""
     if isinstance(step, UploadToVolume):
         source, path = step.source, step.path
-        guarded(host, path, "writing to", lambda there: transferring.upload(there, source, path), timeout)
-    else:
-        source, target = step.volume.path, step.target
-        guarded(host, target, "writing", lambda there: transferring.download(there, source, target), timeout)
+        upload = partial(guarded, host, path, "writing to", lambda there: transferring.upload(there, source, path))
+        apart(lambda: upload(timeout))
+        return
+    source, target = step.volume.path, step.target
+    download = partial(guarded, host, target, "writing", lambda there: transferring.download(there, source, target))
+    try:
+        made = apart(lambda: download(timeout))
+    except RefusedError:
+        guarded(host, target, "clearing up", lambda there: image_files.discard_leftover(there, target), timeout)
+        raise
+    guarded(host, target, "writing", lambda there: transferring.put_in_place(there, target, made), timeout)

@@ -17,8 +17,9 @@ from ansible_collections.virt.san.plugins.module_utils._host.guarded import guar
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.images import Image
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
-from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume, rounded_up
+from ansible_collections.virt.san.plugins.module_utils._model.volume import WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_claim import is_touched
 
 if TYPE_CHECKING:
     from ansible_collections.virt.san.plugins.module_utils._model.group import GroupVolume
@@ -44,7 +45,7 @@ def with_users(
     from it, `end` tells how far its content reaches, or why nobody knows.
     """
     volume = sight.volume
-    if volume is None or not _is_touched(wanted, sight.unit, volume):
+    if volume is None or not is_touched(wanted, sight.unit, volume):
         return sight
     sight = replace(sight, users=users())
     shrinks = isinstance(wanted.capacity, int) and wanted.capacity < volume.capacity and wanted.allow_shrink
@@ -60,13 +61,6 @@ def with_users(
     except OSError as error:
         found = f"its content cannot be read: {os.strerror(error.errno or 0)}"
     return replace(sight, end_unknown=found) if isinstance(found, str) else replace(sight, end=found)
-
-
-def _is_touched(wanted: WantedVolume, unit: int, volume: Volume) -> bool:
-    """Tell whether it matters who uses the volume."""
-    if wanted.state == "absent" or wanted.upload_from is not None:
-        return True
-    return isinstance(wanted.capacity, int) and rounded_up(wanted.capacity, unit) != volume.capacity
 
 
 def image_users(host: Host, image: Image, writing: bool = False) -> tuple[str, ...]:
@@ -85,7 +79,7 @@ def image_users(host: Host, image: Image, writing: bool = False) -> tuple[str, .
         users = tuple(guarded(host, "/proc", "looking in", find, DEADLINE))
         if users:
             return users
-        locked = guarded(host, image.path, "looking at", ask, DEADLINE)
+        locked = guarded(host, image.path, "looking at", ask, DEADLINE, f"look {image.path}")
     except SanError as error:
         return (f"somebody, perhaps: {error.message}",)
     except OSError as error:

@@ -22,7 +22,9 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry im
 
 if TYPE_CHECKING:
     from ansible_collections.virt.san.plugins.module_utils._apply.volume_file_steps import VolumeStep
+    from ansible_collections.virt.san.plugins.module_utils._apply.volume_keeper import Apart
     from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume
+    from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import Transfer
 
 
 class NativeVolumes:
@@ -46,12 +48,16 @@ class NativeVolumes:
         if live is None:
             return VolumeSight(pool=known.latest)
         sight = self._look_into(known, VolumeSight(pool=live, running=True, noted=seen.noted), seen, wanted)
-        if wanted.upload_from is None and wanted.download_to is None:
+        if wanted.download_to is None or sight.volume is None:
             return sight
         from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import writers_of
-        from ansible_collections.virt.san.plugins.module_utils._apply.volume_transfer import with_transfer
 
-        return with_transfer(self.host, sight, wanted, lambda volume: writers_of(self.host, volume), self.timeout)
+        return replace(sight, source_users=writers_of(self.host, sight.volume))
+
+    def compare(self, sight: VolumeSight, wanted: WantedVolume) -> Transfer | None:
+        from ansible_collections.virt.san.plugins.module_utils._apply import volume_transfer
+
+        return volume_transfer.compare(self.host, sight, wanted, self.timeout)
 
     def _look_into(self, known: Known, sight: VolumeSight, seen: Seen, wanted: WantedVolume) -> VolumeSight:
         others = tuple(
@@ -70,7 +76,7 @@ class NativeVolumes:
             return volume_lvs.look(self.host, sight, seen, wanted, others)
         return sight
 
-    def perform(self, step: Step, timeout: float) -> None:
+    def perform(self, step: Step, timeout: float, apart: Apart) -> None:
         from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
             CreateVolume,
             DeleteVolume,
@@ -84,24 +90,24 @@ class NativeVolumes:
         )
 
         if isinstance(step, (CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume)):
-            _perform(self.host, step, timeout)
+            _perform(self.host, step, timeout, apart)
         elif isinstance(step, (UploadToVolume, DownloadVolume)):
             from ansible_collections.virt.san.plugins.module_utils._apply import volume_transfer
 
-            volume_transfer.perform(self.host, step, timeout)
+            volume_transfer.perform(self.host, step, timeout, apart)
         elif not self.pools.perform(step):
             raise SanError(f"{step.describe()}: nobody knows how")
 
 
-def _perform(host: Host, step: VolumeStep, timeout: float) -> None:
+def _perform(host: Host, step: VolumeStep, timeout: float, apart: Apart) -> None:
     if step.pool.type == "logical":
         from ansible_collections.virt.san.plugins.module_utils._apply import volume_lvs
 
-        volume_lvs.perform(host, step, timeout)
+        volume_lvs.perform(host, step, timeout, apart)
     else:
         from ansible_collections.virt.san.plugins.module_utils._apply import volume_file_steps
 
-        volume_file_steps.perform(host, step, timeout)
+        volume_file_steps.perform(host, step, timeout, apart)
 
 
 def list_volumes(host: Host, pool: PoolDefinition, seen: Seen, deadline: float) -> list[Volume] | None:

@@ -86,7 +86,7 @@ def attempt(host: Host, name: str, say: Say) -> str | None:
     return None
 
 
-def _alone(host: Host, keeper: NativeKeeper, name: str) -> AbstractContextManager[None]:
+def _alone(host: Host, keeper: NativeKeeper, name: str) -> AbstractContextManager[object]:
     """Have the host's lock for a pool that makes a virtual HBA or logs in: nobody else does so at the same time."""
     known = keeper.look(name).pool
     makes = known is not None and (known.type == "iscsi" or isinstance(known.source.adapter, FcHostAdapter))

@@ -172,8 +172,8 @@ def _over(host: Host, selector: selectors.BaseSelector, running: Mapping[str, _C
 def left_behind(host: Host, names: Iterable[str]) -> dict[str, int]:
     """Return the jobs of `names` whose child of an earlier run is still in the kernel, with its process id.
 
-    Asked while holding the host's lock: nobody else's children run then. Starting such a job again
-    would only add one more process that hangs behind the first.
+    Asked while holding the host's lock, or for what this run has claimed: nobody else's children do such a job then.
+    Starting it again would only add one more process that hangs behind the first.
     """
     wanted = {_process_name(name): name for name in names}
     found: dict[str, int] = {}

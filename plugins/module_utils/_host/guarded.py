@@ -46,18 +46,20 @@ class Work(Write):
         return base64.b64encode(json.dumps(told).encode()).decode()
 
 
-def guarded(host: Host, path: str, what: str, work: Callable[[Host], Any], deadline: float) -> Any:
+def guarded(host: Host, path: str, what: str, work: Callable[[Host], Any], deadline: float, place: str = "") -> Any:
     """Return what `work` returns. Raises what it raises, and CommandError at the deadline (seconds).
 
-    Where a process of an earlier run still hangs at the same path, nothing is begun: CommandError.
+    Where a process of an earlier run still hangs at the same path, nothing is begun: CommandError. `place`
+    stands for the path in that, where others may well be at work there for long without being in the way.
     """
-    job = f"p-{zlib.crc32(path.encode()):08x}"
+    job = f"p-{zlib.crc32((place or path).encode()):08x}"
     stuck = wait_until(
         host, lambda: children.left_behind(host, [job]), lambda found: not found, min(PATIENCE, deadline)
     )
     if stuck:
         raise CommandError(
-            f"{what} {path} is not tried: process {stuck[job]} still hangs there. Does its server (or disk) answer?",
+            f"{what} {path} is not tried: process {stuck[job]} is still at work there, or hangs. Does its server (or "
+            "disk) answer?",
             path=path,
         )
     result = children.write_all(host, {job: [Work(path, what, work)]}, deadline)[job]

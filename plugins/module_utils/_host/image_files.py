@@ -51,6 +51,18 @@ def make_raw(host: Host, path: str, capacity: int, full: bool) -> None:
         os.close(fd)
 
 
+def identity(host: Host, path: str) -> list[int]:
+    """Return by what a file is told from another one of its name. Raises OSError."""
+    found = os.lstat(host.path(path))
+    return [found.st_dev, found.st_ino]
+
+
+def require_same(host: Host, path: str, made: list[int]) -> None:
+    """Raise RefusedError where a file is not the one that was made. Raises OSError where there is none."""
+    if identity(host, path) != made:
+        raise RefusedError(f"{path} is not what this run has made: somebody has put another file there", path=path)
+
+
 def publish(host: Host, made: str, path: str) -> None:
     """Give a file that was made its name. Raises RefusedError where something has that name, OSError."""
     source, target = host.path(made), host.path(path)

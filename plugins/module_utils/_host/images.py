@@ -66,6 +66,8 @@ class Image(NamedTuple):
     inode: int = 0
     length: int = 0
     """Bytes of the file itself."""
+    modified: int = 0
+    """When it was last written to, by its file system's clock (nanoseconds)."""
 
 
 def parse_qcow2(data: bytes) -> Header | None:
@@ -154,6 +156,7 @@ def _read(host: Host, folder: str, name: str, follow: bool = False) -> Image | N
         group=found.st_gid,
         device=f"{os.major(found.st_dev)}:{os.minor(found.st_dev)}",
         inode=found.st_ino,
+        modified=found.st_mtime_ns,
     )
     try:
         return _read_file(place, known, follow)

@@ -12,7 +12,11 @@ from typing import NamedTuple
 
 from ansible_collections.virt.san.plugins.module_utils._host.copying import copy_parts, write_all
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._host.image_files import temporary_path
+from ansible_collections.virt.san.plugins.module_utils._host.image_files import (
+    identity,
+    require_same,
+    temporary_path,
+)
 from ansible_collections.virt.san.plugins.module_utils._host.wiping import CHUNK
 
 
@@ -88,8 +92,8 @@ def upload(host: Host, source: str, target: str) -> None:
         os.close(writer)
 
 
-def download(host: Host, source: str, target: str) -> None:
-    """Have a file that is as a source, for its owner alone, in the place of what was there. Raises OSError."""
+def download(host: Host, source: str, target: str) -> list[int]:
+    """Make a file that is as a source, for its owner alone, beside a target; return its identity. Raises OSError."""
     made = temporary_path(host, target)
     place = host.path(made)
     reader = _open(host, source)
@@ -101,7 +105,7 @@ def download(host: Host, source: str, target: str) -> None:
             os.ftruncate(writer, os.lseek(reader, 0, os.SEEK_END))
             copy_parts(reader, writer, sparse=True)
             os.fsync(writer)
-            os.replace(place, host.path(target))
+            return identity(host, made)
         except BaseException:
             os.unlink(place)
             raise
@@ -109,6 +113,13 @@ def download(host: Host, source: str, target: str) -> None:
             os.close(writer)
     finally:
         os.close(reader)
+
+
+def put_in_place(host: Host, target: str, made: list[int]) -> None:
+    """Have what download has made take the place of what is there. Raises RefusedError, OSError."""
+    place = temporary_path(host, target)
+    require_same(host, place, made)
+    os.replace(host.path(place), host.path(target))
 
 
 def _open(host: Host, path: str) -> int:

@@ -133,6 +133,10 @@ class Volume:
     """Bytes of the file or device itself, where they are not its capacity."""
     snapshot_of: str | None = None
     """Name of the volume of the same pool that it is a snapshot of."""
+    inode: str = ""
+    """By which a file is told from another one at its path."""
+    modified: int = 0
+    """When a file was last written to."""
 
     @property
     def size(self) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, NotFoundError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.pool import FcHostAdapter, PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
@@ -181,7 +181,7 @@ def _refuse_shared(known: Known, pool: PoolDefinition) -> None:
                 name=name,
             )
     for name, other in known.others.items():
-        if path is not None and path == other.target.path and (pool.type == "logical" or not _is_devices(path)):
+        if path is not None and path == other.target.path and (pool.type == "logical" or not is_devices(path)):
             raise RefusedError(f"{path} is already the target of pool {name}: name another target.path", name=name)
 
 
@@ -349,6 +349,8 @@ class _Present:
 
 def stopping(known: Known, seen: Seen, kind: PoolType, live: PoolDefinition | None, force: bool) -> tuple[Step, ...]:
     """Return what stops a pool, if it runs. Raises InUseError."""
+    if live is not None and not force:
+        _refuse_copied(seen, f"stopping pool {known.name}")
     # A run that was killed may have made something and not come to use it.
     ending = known.latest if live is None and known.made else live
     steps = kind.stop(ending, seen, force) if ending is not None else ()
@@ -364,6 +366,7 @@ def _absent(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, live: Pool
     steps = list(stopping(known, seen, kind, live, wanted.force))
     if wanted.delete_contents:
         _refuse_inside(known, old)
+        _refuse_copied(seen, f"deleting what pool {known.name} holds")
         if live is not None and live != old and kind.is_running(old, seen):
             # Somebody has started it by its new definition as well.
             steps.extend(step for step in kind.stop(old, seen, wanted.force) if step not in steps)
@@ -375,15 +378,24 @@ def _absent(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, live: Pool
     return PoolPlan(tuple(steps), before, {"pool": None})
 
 
+def _refuse_copied(seen: Seen, purpose: str) -> None:
+    """Raise InUseError where another run works on a volume, and nothing else may tell."""
+    if seen.copies:
+        raise InUseError(
+            f"{purpose} is refused, it is being copied: {', '.join(seen.copies)}. Wait for it or end it",
+            holders=list(seen.copies),
+        )
+
+
 def _refuse_inside(known: Known, pool: PoolDefinition) -> None:
     """Raise RefusedError where another pool's storage would go, too."""
     for name, other in known.others.items():
         path, its = pool.target.path, other.target.path
-        if path is not None and its is not None and f"{its}/".startswith(f"{path}/") and not _is_devices(path):
+        if path is not None and its is not None and f"{its}/".startswith(f"{path}/") and not is_devices(path):
             raise RefusedError(f"pool {name} is in {its}, and would be deleted with {path}: remove it first", name=name)
 
 
-def _is_devices(path: str) -> bool:
+def is_devices(path: str) -> bool:
     """Tell whether a target is where the host has its devices: nobody's own, and no folder that could be deleted."""
     return f"{path}/".startswith("/dev/")
 

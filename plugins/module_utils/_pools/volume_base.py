@@ -27,8 +27,6 @@ class Transfer:
     """Of the same."""
     same: bool = False
     """There is nothing to carry over."""
-    users: tuple[str, ...] = ()
-    """Who may write to it meanwhile."""
     problem: str = ""
 
 
@@ -58,7 +56,7 @@ class VolumeSight:
     source: Volume | None = None
     """What the task names to be cloned, or to make a snapshot of; only looked at where a volume is to be made."""
     source_users: tuple[str, ...] = ()
-    """Who may write to that."""
+    """Who may write to that, or to a volume that is to be carried to a file."""
     leftover: Volume | None = None
     """What a run that was killed has left of making the volume."""
     users: tuple[str, ...] = ()

@@ -86,12 +86,12 @@ def download(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, pla
         raise NotFoundError(f"download_to: there is no volume {wanted.name} in pool {pool.name}", pool=pool.name)
     if file.problem:
         raise RefusedError(f"download_to: {target} {file.problem}", path=target)
-    if file.users:
+    if sight.source_users and not file.same:
         raise InUseError(
-            f"writing volume {volume.name} to {target} is refused, {', '.join(file.users)} may write to it, and the "
-            "file would be of no one moment. End that first",
+            f"writing volume {volume.name} to {target} is refused, {', '.join(sight.source_users)} may write to it, "
+            "and the file would be of no one moment. End that first",
             path=volume.path,
-            holders=list(file.users),
+            holders=list(sight.source_users),
         )
     return plan if file.same else _joined(plan, DownloadVolume(pool, volume, target), "file", target)
 

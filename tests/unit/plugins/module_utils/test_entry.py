@@ -12,12 +12,16 @@ from ansible.module_utils.common.warnings import _global_warnings, warn
 
 from ansible_collections.virt.san.plugins.module_utils import _entry
 from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.lock import LOCK, host_lock
 
 
 class Module:
     """As much of an AnsibleModule as an answer needs."""
 
     _diff = False
+    _name = "virt.san.tested"
+    check_mode = False
 
     def __init__(self, params=None, secrets=()):
         self.params = params or {}
@@ -96,3 +100,44 @@ def test_and_after_an_error():
         _entry.run_info(Module(), gather)
     assert answered.value.args[0]["msg"] == "no such HBA"
     assert gc.isenabled()
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(_entry, "Host", lambda: Host(str(tmp_path)))
+    return Host(str(tmp_path))
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_the_lock_is_let_go_of_for_long_work(machine, check_mode):
+    held = []
+
+    def look(host):
+        told = host.read(LOCK)
+        held.append(None if told is None else told != "")
+
+    def change(host, _options, _check_mode, apart):
+        look(host)
+        with apart(1.0):
+            look(host)
+        look(host)
+        return _entry.Outcome(False)
+
+    module = Module({"lock_timeout": 0.0}, secrets=["exit_json answers"])
+    module.check_mode = check_mode
+    with pytest.raises(SystemExit):
+        _entry.run_long_change(module, change)
+    assert held == ([None] * 3 if check_mode else [True, False, True])
+    with host_lock(machine, "next", 0.0):
+        pass
+
+
+@pytest.mark.usefixtures("machine")
+def test_others_have_the_lock_all_the_time():
+    def change(host, options, check_mode):
+        return _entry.Outcome(False, {"told": [host.read(LOCK) != "", options["lock_timeout"], check_mode]})
+
+    with pytest.raises(SystemExit) as answered:
+        _entry.run_change(Module({"lock_timeout": 0.0}, secrets=["exit_json answers"]), change)
+    assert answered.value.args[0]["told"] == [True, 0.0, False]

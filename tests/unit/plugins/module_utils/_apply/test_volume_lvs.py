@@ -462,4 +462,4 @@ def test_no_permissions(machine: LvmMachine) -> None:
     machine.put("a")
     volume_of = volume_lvs.volume_of(machine.group, machine.group.volumes[0])
     with pytest.raises(SanError, match="udev"):
-        volume_lvs.perform(machine, PermitVolume(GUESTS, volume_of, GUESTS.target.permissions), 1)
+        volume_lvs.perform(machine, PermitVolume(GUESTS, volume_of, GUESTS.target.permissions), 1, lambda work: work())

@@ -45,9 +45,18 @@ class TestGuarded:
             guarded(machine, "/x", "looking at", lambda _host: time.sleep(60), 0.5)
         assert time.monotonic() - began < 20
 
+    def test_looks_beside_long_work_are_known_by_their_own_place(
+        self, machine: PoolMachine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+        monkeypatch.setattr(children, "left_behind", lambda _host, names: asked.extend(names))
+        for place in ("", "/x", "look /x"):
+            assert guarded(machine, "/x", "looking at", lambda _host: 7, 5, place) == 7
+        assert (asked[0] == asked[1], asked[0] == asked[2]) == (True, False)
+
     def test_what_hangs_is_not_tried_again(self, machine: PoolMachine, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(children, "left_behind", lambda _host, names: {next(iter(names)): 4711})
-        with pytest.raises(CommandError, match="process 4711 still hangs there"):
+        with pytest.raises(CommandError, match="process 4711 is still at work there, or hangs"):
             guarded(machine, "/x", "looking at", lambda _host: None, 10)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host import transferring
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 
@@ -82,7 +83,11 @@ def test_a_file_appears_whole(host: Host, tmp_path: Path, monkeypatch: pytest.Mo
         with pytest.raises(OSError, match="No space"):
             transferring.download(host, "/source", "/target")
     assert target.read_text() == "old"
-    transferring.download(host, "/source", "/target")
+    made = transferring.download(host, "/source", "/target")
+    assert target.read_text() == "old"
+    with pytest.raises(RefusedError, match="somebody has put another file there"):
+        transferring.put_in_place(host, "/target", [0, 0])
+    transferring.put_in_place(host, "/target", made)
     assert target.read_bytes() == DATA
     assert target.stat().st_mode & 0o7777 == 0o600
     assert target.stat().st_blocks * 512 < 2 * MIB, "holes stay holes"

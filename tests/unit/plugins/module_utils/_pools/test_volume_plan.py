@@ -513,7 +513,7 @@ class TestFilesOfTheHost:
         for facts, why in (
             ({"transfer": None}, "there is no volume a"),
             ({"transfer": Transfer(problem="is no file")}, "/f is no file"),
-            ({"transfer": Transfer(users=("guest vm1 (pid 7)",))}, "may write to it"),
+            ({"transfer": Transfer(), "source_users": ("guest vm1 (pid 7)",)}, "may write to it"),
         ):
             with pytest.raises(SanError, match=why):
                 replace(there, facts=facts).plan(asked)
