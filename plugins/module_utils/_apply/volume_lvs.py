@@ -120,7 +120,7 @@ def _hindrance(group: Group) -> str:
     )
 
 
-def list_volumes(pool: PoolDefinition, seen: Seen) -> list[Volume]:
+def list_volumes(_host: Host, pool: PoolDefinition, seen: Seen, _deadline: float) -> list[Volume]:
     """Return all volumes of a pool's group that can be a guest's: not the thin pools that others are in."""
     group = find(seen.groups or GroupSight(), group_name(pool))
     return [] if group is None else [volume_of(group, lv) for lv in group.volumes if not lv.is_thin_pool]
@@ -152,6 +152,11 @@ def _end(host: Host, lv: GroupVolume, path: str) -> int | str:
     """Return how far the content of a volume reaches, or why nobody knows. Raises CommandError, OSError."""
     if not lv.active:
         return "it is not active, and what it holds cannot be read: activate it first (lvchange --activate y)"
+    return device_end(host, path)
+
+
+def device_end(host: Host, path: str) -> int | str:
+    """Return how far the content of a device reaches, or why nobody knows. Raises CommandError, OSError."""
     end: int | None = guarded(host, path, "reading", lambda there: image_files.read_end(there, path), DEADLINE)
     if end is not None:
         return end
@@ -193,11 +198,12 @@ def _create(host: Host, group: str, new: NewVolume, timeout: float) -> None:
         lvm_volumes.create_linear(host, group, new.name, new.capacity, timeout, finished)
     if source is not None:
         path = f"/dev/{group}/{new.name}"
-        guarded(host, path, "copying into", lambda there: _copy(there, new, source, path, timeout), timeout)
+        guarded(host, path, "copying into", lambda there: copy_into(there, new, source, path, timeout), timeout)
         lvm_volumes.finish(host, group, new.name, timeout)
 
 
-def _copy(host: Host, new: NewVolume, source: Source, path: str, timeout: float) -> None:
+def copy_into(host: Host, new: NewVolume, source: Source, path: str, timeout: float) -> None:
+    """Copy a file or device into a new volume that is a device. Raises SanError, OSError."""
     thin = new.thin_pool is not None
     if not thin:
         # What was there before is nobody's to read behind the end of the copy.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from ansible_collections.virt.san.plugins.module_utils._model.ids import parse_size
+from ansible_collections.virt.san.plugins.module_utils._model.partitions import Partition
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, format_mode
 
 FORMATS = ("raw", "qcow2")
@@ -99,6 +100,8 @@ class NewVolume:
     source: Source | None = None
     instant: bool = False
     """LVM makes the copy without copying: a thin snapshot."""
+    part: Partition | None = None
+    """Its place in a partition table."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class Volume:
 
     name: str
     key: str
-    """What it is known by for good: its path, or the UUID that LVM gave it."""
+    """What it is known by for good: its path, the UUID that LVM gave it, a PARTUUID."""
     path: str
     format: str
     capacity: int

@@ -362,10 +362,10 @@ class TestCopies:
             raise SanError("killed")
 
         with monkeypatch.context() as patch:
-            patch.setattr(volume_lvs, "_copy", die)
+            patch.setattr(volume_lvs, "copy_into", die)
             with pytest.raises(ApplyError, match="killed"):
                 run(machine, clone_from=Backing("/base"))
-        (half,) = volume_lvs.list_volumes(GUESTS, pool_devices.Seen(groups=machine.sight()))
+        (half,) = volume_lvs.list_volumes(machine, GUESTS, pool_devices.Seen(groups=machine.sight()), 1)
         assert "has not finished making it" in (half.problem or "")
         done = run(machine, clone_from=Backing("/base"))
         assert done.facts["steps"][0] == f"delete what a killed run has left of volume a in pool {NAME}"
