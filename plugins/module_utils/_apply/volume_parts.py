@@ -144,5 +144,5 @@ def _end(host: Host, volume: Volume) -> int | str:
     from ansible_collections.virt.san.plugins.module_utils._apply.volume_lvs import device_end
 
     if not volume.active:
-        return "this host does not know it as it is, and cannot read what it holds: run with state: present first"
+        return "this host has no device of it yet, and cannot read what it holds: run without capacity first"
     return device_end(host, volume.path)
