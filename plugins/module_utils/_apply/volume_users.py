@@ -132,7 +132,8 @@ def device_users(host: Host, path: str) -> tuple[str, ...]:
     if kernel is None:
         return ("somebody, perhaps: the kernel does not know it as a device",)
     found = bare.read_bare(host, [kernel]).get(kernel)
-    told = {f"{use.kind} {use.by}": None for use in (found.uses if found else ()) if use.active}
+    uses = [use for use in (found.uses if found else ()) if use.active]
+    told = {f"{'guest' if use.kind == 'qemu' else use.kind} {use.by}": None for use in uses}
     told.update(dict.fromkeys(_openers(host, kernel)))
     return tuple(told)
 
