@@ -92,10 +92,17 @@ def parse_starts(text: str) -> dict[str, int]:
 
 
 def make_node(host: Host, disk: str, kernel: str, part: Partition, path: str) -> None:
-    """Have the kernel know a partition of a disk as its table has it, at `path`. Raises CommandError.
+    """Have the kernel know a partition of a disk as its table has it, at `path`. Raises CommandError, InUseError.
 
-    Whatever udev does at the same time, what counts is what there is in the end. Raises InUseError as well.
+    Whatever udev does at the same time, what counts is what there is in the end.
     """
+
+    def is_there() -> bool:
+        node = read_nodes(host, kernel).get(part.number)
+        return node is not None and node.is_of(part) and host.exists(path)
+
+    if is_there():
+        return  # kpartx loads those beside it anew, too
     was = read_nodes(host, kernel)
     stale = was.get(part.number)
     if stale is not None and stale.start not in (None, part.start):
@@ -107,11 +114,6 @@ def make_node(host: Host, disk: str, kernel: str, part: Partition, path: str) ->
     else:
         argv = ["partx", "--update" if part.number in was else "--add", "--nr", str(part.number), disk]
     told = host.run(argv, DEADLINE, accept=range(256))
-
-    def is_there() -> bool:
-        node = read_nodes(host, kernel).get(part.number)
-        return node is not None and node.is_of(part) and host.exists(path)
-
     if not wait_until(host, is_there, lambda there: there, DEADLINE):
         said = told.stderr.strip().splitlines()
         raise CommandError(
