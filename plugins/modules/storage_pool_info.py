@@ -146,19 +146,21 @@ pools:
       elements: dict
       contains:
         name:
-          description: Its name. That of a logical unit is its WWID.
+          description:
+            - Its name. That of a logical unit is its WWID, that of a partition its label, or V(part1) by its number.
           type: str
           sample: db01-data
         key:
           description:
-            - What it is known by for good - the path of a file, the UUID that LVM gave a logical volume, the WWID of a
-              logical unit.
+            - What it is known by for good - the path of a file, the UUID that LVM gave a logical volume, the PARTUUID
+              of a partition, the WWID of a logical unit.
           type: str
           sample: 3oEnHX-oYVK-0bzP-qH6h-Jcoh-1dXq-DU1UJN
         path:
           description:
             - Where it is on the host. Of a logical unit the name below C(/dev/disk/by-id) of its multipath device,
-              which is the same on every host; of one without a multipath device that of its path.
+              which is the same on every host; of one without a multipath device that of its path. Likewise of a
+              partition of one.
           type: str
           sample: /dev/guests/db01-data
         format:
@@ -177,7 +179,7 @@ pools:
               for nothing.
           type: dict
         mode:
-          description: Permissions of the file, octal. V(null) for a logical volume, as are owner and group.
+          description: Permissions of the file, octal. V(null) for what is a device, as are owner and group.
           type: str
           sample: "0600"
         owner:
@@ -194,7 +196,9 @@ pools:
             - Name of the volume that a logical volume is a snapshot of. V(null) if it is none, or its origin is gone.
           type: str
         active:
-          description: Whether a logical volume can be used, or a logical unit has a working path. Files always can.
+          description:
+            - Whether a logical volume can be used, the host has the device of a partition as its table says, or a
+              logical unit has a working path. Files always can be used.
           type: bool
         problem:
           description:

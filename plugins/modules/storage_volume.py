@@ -12,7 +12,8 @@ short_description: Make, copy, snapshot, grow and remove volumes of storage pool
 version_added: 0.1.0
 description:
   - Keeps volumes in the pools of M(virt.san.storage_pool) - the disks of guests. In pools that are folders, such as
-    those of type V(dir), they are files; in those of type V(logical), logical volumes.
+    those of type V(dir), they are files; in those of type V(logical), logical volumes; in those of type V(disk),
+    partitions.
   - A volume appears whole, or not at all, and never in the place of something else. A run that is killed leaves nothing
     that hinders the next one.
   - A volume that is in use - open by a guest or any other process, mounted, swapped to, under a loop device, or read by
@@ -34,8 +35,8 @@ attributes:
   idempotent:
     support: full
     details:
-      - Sizes are compared as the pool can have them, rounded up to 512 bytes for files and to extents for logical
-        volumes.
+      - Sizes are compared as the pool can have them, rounded up to 512 bytes for files, to extents for logical
+        volumes, and to MiB for partitions.
 options:
   pool:
     description:
@@ -47,6 +48,9 @@ options:
     description:
       - Name of the volume. That of a file, not beginning with a dot; in pools of type V(logical) that of a logical
         volume.
+      - In pools of type V(disk) with a V(gpt), the label of the partition, at most 36 letters, digits and C(+ _ . -).
+        Partitions that have no label of their own, and all in a V(dos) table, are V(part1), V(part2) and so on, by
+        their numbers; in a V(dos) table V(part1) to V(part4) can be made.
     type: str
     required: true
   state:
@@ -60,10 +64,11 @@ options:
     description:
       - Size as its user sees it, V(10G) (powers of 1024) or a number of bytes. Needed to make a volume, unless it has
         O(backing) or O(clone_from), whose size is the default.
-      - In pools of type V(logical) also a share of what is free, V(50%FREE). That counts when the volume is made; one
-        that is there keeps its size.
+      - In pools of type V(logical) also a share of what is free, V(50%FREE), in those of type V(disk) of the largest
+        gap between partitions. That counts when the volume is made; one that is there keeps its size.
       - A volume that is smaller grows in place, keeping what it holds. A guest that runs on it learns of that by a
-        block resize (C(virsh blockresize\)) or at its next start. qcow2 does not grow while something has it open.
+        block resize (C(virsh blockresize\)) or at its next start. qcow2 does not grow while something has it open, a
+        partition only into what is free right behind it.
       - One that is larger is an error, unless O(allow_shrink).
       - With O(snapshot_of), the space for what changes, and only for snapshots that are not thin.
     type: str
@@ -78,7 +83,7 @@ options:
     description:
       - V(sparse) - space is taken as it is written. For files the default. In pools of type V(logical), a thin volume
         in O(thin_pool), or in the only thin pool that the volume group has.
-      - V(full) - all of it is taken at once. For logical volumes the default.
+      - V(full) - all of it is taken at once. For logical volumes the default, for partitions all there is.
       - A logical volume that is there cannot change from one to the other. A file that is there is not allocated
         afterwards, which a warning says; what it grows by is.
     type: str
@@ -89,7 +94,8 @@ options:
     type: str
   format:
     description:
-      - V(raw) or V(qcow2). By default V(raw), with O(backing) V(qcow2). Pools of type V(logical) have V(raw) only.
+      - V(raw) or V(qcow2). By default V(raw), with O(backing) V(qcow2). Pools of type V(logical) and V(disk) have
+        V(raw) only.
       - A volume that is there is what its header says, and is not converted. Whoever writes to a raw disk can write
         such a header, so name the format of disks that are given to guests.
     type: str
@@ -116,7 +122,8 @@ options:
       - What a volume that is made begins as a copy of. Nothing is copied to a volume that is there.
       - The copy has at least the size of what it is a copy of, and by default just that; its format is by default the
         same. A thin logical volume is copied within its thin pool without copying anything (a snapshot).
-      - Refused while somebody may write to what is copied, such as a guest that runs on it.
+      - Refused while somebody may write to what is copied, such as a guest that runs on it. Refused as well in a V(dos)
+        table, where a copy that is not finished could not be told from others; use O(upload_from).
     type: dict
     suboptions:
       path:
@@ -165,7 +172,7 @@ options:
   permissions:
     description:
       - Of the file. What is left out is left alone; a file that is made has V('0600'), and belongs to root.
-      - Not for pools of type V(logical), where the permissions of devices are udev's.
+      - Not for pools of type V(logical) and V(disk), where the permissions of devices are udev's.
     type: dict
     suboptions:
       mode:
@@ -202,6 +209,7 @@ requirements:
   - lxml (C(python3-lxml)) on the host
   - for qcow2, also as O(clone_from), C(qemu-img) (C(qemu-utils), C(qemu-img))
   - for pools of type V(logical) C(lvm2)
+  - for pools of type V(disk) C(sfdisk) (C(fdisk), C(util-linux)), and C(kpartx) where they are on multipath devices
 notes:
   - What may take long - to copy, to carry over, to wipe, to allocate - keeps no other task waiting, neither about the
     host nor about the same pool. Meanwhile the volume and what it is copied from are claimed - whoever would change
@@ -212,6 +220,9 @@ notes:
     C(virt.san.unfinished) while something is copied to it, or it becomes a snapshot with space of its own; one that a
     killed run has left so is made once more.
   - What other hosts have open shows on NFS if they lock it, as QEMU does.
+  - A partition table belongs to all hosts that see its LUN, and no LUN is reserved while it is changed. Run a task that
+    changes it on one host at a time, by the keyword C(throttle). A host on which the same task runs later makes the
+    device of a partition that another one has made, which is a change there.
 seealso:
   - module: virt.san.storage_pool
   - module: community.libvirt.virt_volume
@@ -287,6 +298,13 @@ EXAMPLES = r"""
     name: db01.raw
     download_to: /srv/backup/db01.raw
 
+- name: A partition of a LUN, on all hosts that see it; the first one makes it, the others learn of it
+  virt.san.storage_volume:
+    pool: parts
+    name: db01-log
+    capacity: 20G
+  throttle: 1
+
 - name: Half of what is left
   virt.san.storage_volume:
     pool: guests
@@ -337,11 +355,13 @@ volume:
       type: str
       sample: images
     key:
-      description: What it is known by for good - the path of a file, the UUID that LVM gave a logical volume.
+      description:
+        - What it is known by for good - the path of a file, the UUID that LVM gave a logical volume, the PARTUUID of a
+          partition.
       type: str
       sample: /var/lib/virt-san/images/db01.raw
     path:
-      description: Where it is on the host.
+      description: Where it is on the host; of a partition on a multipath device by a name that every host has for it.
       type: str
       sample: /var/lib/virt-san/images/db01.raw
     format:
@@ -362,7 +382,7 @@ volume:
           nothing.
       type: dict
     mode:
-      description: Permissions of the file, octal. V(null) for a logical volume, as are owner and group.
+      description: Permissions of the file, octal. V(null) for what is a device, as are owner and group.
       type: str
       sample: "0600"
     owner:
@@ -380,7 +400,8 @@ volume:
           V(null) if it is none, or its origin is gone.
       type: str
     active:
-      description: Whether a logical volume can be used. Files always can.
+      description:
+        - Whether a logical volume can be used, or the host has the device of a partition. Files always can be used.
       type: bool
     problem:
       description: Why it cannot be worked with. V(null) if it can.

@@ -29,13 +29,14 @@ DEVICES = {
     *("_apply/pool_devices.py", "_apply/disks.py", "_host/inventory.py", "_host/multipath.py", "_host/signatures.py"),
     *("_host/lvm_group.py", "_model/block.py", "_model/group.py"),
 }
+VOLUMES = {"_apply/pool.py", "_apply/volume_lvs.py", "_apply/volume_parts.py", "_host/partitions.py"}
 ELSEWHERE = CARRYING_OUT | REMOVAL | RESCAN | NPIV | ISCSI | DEVICES
 
 CASES = {
     "dir": ({"_pools/dir.py", "_apply/pool.py"}, ELSEWHERE),
     "netfs": ({"_pools/netfs.py", "_apply/pool.py"}, ELSEWHERE),
-    "volume": ({"_pools/volume_files.py"}, ELSEWHERE | {"_apply/pool.py", "_apply/volume_lvs.py"}),
-    "info": ({"_apply/volume_files.py"}, ELSEWHERE | {"_apply/pool.py", "_apply/volume_lvs.py"}),
+    "volume": ({"_pools/volume_files.py"}, ELSEWHERE | VOLUMES),
+    "info": ({"_apply/volume_files.py"}, ELSEWHERE | VOLUMES),
     "vhba": ({"_apply/npiv.py"}, REMOVAL | RESCAN | {"_apply/npiv_away.py", "_boot/main.py", "_boot/packing.py"}),
 }
 

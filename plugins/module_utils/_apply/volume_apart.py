@@ -87,7 +87,7 @@ class Turns:
         kind = volume_kind(sight.pool.type) if sight.pool is not None and sight.running else None
         if kind is None or sight.pool is None:
             return None
-        claim = claim_of(self.pool, self.wanted, sight, kind.path(sight.pool, self.wanted.name))
+        claim = claim_of(self.pool, self.wanted, sight, kind.path(sight.pool, self.wanted.name, sight))
         return replace(claim, pid=os.getpid())
 
     def _reason(self, claim: Claim) -> str | None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Union
 
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_keeper import Apart
-from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
+from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host import copying, image_files, qemu_img, signatures, wiping
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -22,6 +22,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_files import UNIT, volume_path
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
+    ActivateVolume,
     CreateVolume,
     DeleteVolume,
     PermitVolume,
@@ -32,7 +33,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps impor
 END_DEADLINE = 60.0
 """Seconds for finding where the content of an image ends."""
 
-VolumeStep = Union[CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume]
+VolumeStep = Union[ActivateVolume, CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume]
 
 
 def perform(host: Host, step: VolumeStep, timeout: float, apart: Apart) -> None:
@@ -55,6 +56,8 @@ def perform(host: Host, step: VolumeStep, timeout: float, apart: Apart) -> None:
     elif isinstance(step, WipeVolume):
         path, discard = step.volume.path, step.how == DISCARD
         apart(lambda: guarded(host, path, "wiping", lambda there: wiping.wipe_file(there, path, discard), timeout))
+    elif isinstance(step, ActivateVolume):
+        raise SanError(f"{step.describe()}: a file needs no device")
     else:
         path = step.volume.path
         guarded(host, path, "deleting", lambda there: image_files.delete(there, path), timeout)

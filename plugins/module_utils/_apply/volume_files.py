@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_users import (
@@ -27,6 +27,10 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import Back
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_files import UNIT, backing_path
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._apply.volume_file_steps import VolumeStep
+    from ansible_collections.virt.san.plugins.module_utils._apply.volume_keeper import Apart
 
 TAKEN = {"folder": "a folder", "link": "a link", "device": "a device, a pipe or a socket"}
 
@@ -58,11 +62,18 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
     )
 
 
-def list_volumes(host: Host, pool: PoolDefinition, deadline: float) -> list[Volume]:
+def list_volumes(host: Host, pool: PoolDefinition, _seen: Seen, deadline: float) -> list[Volume]:
     """Return all volumes in a pool's folder. Raises CommandError at the deadline (seconds), OSError."""
     folder = pool.target.path or ""
     found = guarded(host, folder, "looking into", lambda there: images.list_images(there, folder), deadline)
     return [volume_of(Image(*told)) for told in found]
+
+
+def perform(host: Host, step: VolumeStep, timeout: float, apart: Apart) -> None:
+    """Carry out one step within `timeout` seconds; what takes long, `apart`. Raises SanError, OSError."""
+    from ansible_collections.virt.san.plugins.module_utils._apply import volume_file_steps
+
+    volume_file_steps.perform(host, step, timeout, apart)
 
 
 def _look_at(host: Host, path: str, look_for: Callable[[Host], Image | None]) -> Image | None:

@@ -28,6 +28,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.group import Group
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     DISCARD,
+    HALF_MADE,
     Backing,
     NewVolume,
     Source,
@@ -52,8 +53,6 @@ PLAIN = ("linear", "thin,sparse")
 """Layouts whose size is exactly what was asked for, in extents."""
 
 SECTOR = 512
-
-HALF_MADE = "it is still being made, or a run that was killed has not finished making it"
 
 
 def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, others: tuple[str, ...]) -> VolumeSight:
@@ -123,7 +122,7 @@ def _hindrance(group: Group) -> str:
     return f"{group.lack}: nothing in it can be changed until it is back. {group.remedy}"
 
 
-def list_volumes(pool: PoolDefinition, seen: Seen) -> list[Volume]:
+def list_volumes(_host: Host, pool: PoolDefinition, seen: Seen, _deadline: float) -> list[Volume]:
     """Return all volumes of a pool's group that can be a guest's: not the thin pools that others are in."""
     group = group_of(pool, seen)
     return [] if group is None else [volume_of(group, lv) for lv in group.volumes if not lv.is_thin_pool]
@@ -170,6 +169,11 @@ def _end(host: Host, lv: GroupVolume, path: str) -> int | str:
     """Return how far the content of a volume reaches, or why nobody knows. Raises CommandError, OSError."""
     if not lv.active:
         return "it is not active, and what it holds cannot be read: activate it first (lvchange --activate y)"
+    return device_end(host, path)
+
+
+def device_end(host: Host, path: str) -> int | str:
+    """Return how far the content of a device reaches, or why nobody knows. Raises CommandError, OSError."""
     end: int | None = guarded(host, path, "reading", lambda there: image_files.read_end(there, path), DEADLINE)
     if end is not None:
         return end
@@ -214,7 +218,7 @@ def _create(host: Host, group: str, new: NewVolume, timeout: float, apart: Apart
         lvm_volumes.create_linear(host, group, new.name, new.capacity, timeout, finished)
     if source is not None:
         path = f"/dev/{group}/{new.name}"
-        copy = partial(guarded, host, path, "copying into", lambda there: _copy(there, new, source, path, timeout))
+        copy = partial(guarded, host, path, "copying into", lambda there: copy_into(there, new, source, path, timeout))
         apart(lambda: copy(timeout))
         lvm_volumes.finish(host, group, new.name, timeout)
 
@@ -227,7 +231,8 @@ def _create_snapshot(host: Host, group: str, new: NewVolume, origin: str, timeou
         lvm_volumes.finish(host, group, new.name, timeout)
 
 
-def _copy(host: Host, new: NewVolume, source: Source, path: str, timeout: float) -> None:
+def copy_into(host: Host, new: NewVolume, source: Source, path: str, timeout: float) -> None:
+    """Copy a file or device into a new volume that is a device. Raises SanError, OSError."""
     thin = new.thin_pool is not None
     if not thin:
         # What was there before is nobody's to read behind the end of the copy.

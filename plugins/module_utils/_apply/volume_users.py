@@ -24,6 +24,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_claim impor
 if TYPE_CHECKING:
     from ansible_collections.virt.san.plugins.module_utils._model.group import GroupVolume
 
+HIDDEN = "somebody that does not show (a process in the kernel, an export)"
 LOCKED = "somebody who has locked it, perhaps on another host"
 
 SCAN_DEADLINE = 60.0
@@ -125,7 +126,8 @@ def device_users(host: Host, path: str) -> tuple[str, ...]:
     if kernel is None:
         return ("somebody, perhaps: the kernel does not know it as a device",)
     found = bare.read_bare(host, [kernel]).get(kernel)
-    told = {f"{use.kind} {use.by}": None for use in (found.uses if found else ()) if use.active}
+    uses = [use for use in (found.uses if found else ()) if use.active]
+    told = {f"{'guest' if use.kind == 'qemu' else use.kind} {use.by}": None for use in uses}
     told.update(dict.fromkeys(_openers(host, kernel)))
     return tuple(told)
 
@@ -139,18 +141,24 @@ def lv_users(host: Host, lv: GroupVolume) -> tuple[str, ...]:
     """Return who has a logical volume open, by as good a name as there is."""
     told = {f"{use.kind} {use.by}": None for use in lv.uses if use.active and use.kind not in ("open", "qemu")}
     guests = {f"guest {use.by}": None for use in lv.uses if use.kind == "qemu"}
-    if not lv.held or not (told or guests or _stays_open(host, lv)):
+    if not lv.held or not (told or guests or _stays_open(host, lv.kernel)):
         return ()
     if lv.kernel:
         told.update(dict.fromkeys(_openers(host, lv.kernel)))
-    return tuple({**told, **guests}) or ("somebody that does not show (a process in the kernel, an export)",)
+    return tuple({**told, **guests}) or (HIDDEN,)
 
 
-def _stays_open(host: Host, lv: GroupVolume) -> bool:
-    """Tell whether a logical volume is open for longer than udev looks at what was written to it."""
+def part_users(host: Host, kernel: str) -> tuple[str, ...]:
+    """Return who has a partition open. Whether anybody has that does not show, the kernel tells of those of maps."""
+    found = device_users(host, f"/dev/{kernel}")
+    return (HIDDEN,) if not found and kernel.startswith("dm-") and _stays_open(host, kernel) else found
+
+
+def _stays_open(host: Host, kernel: str) -> bool:
+    """Tell whether a device of device-mapper is open for longer than udev looks at what was written to it."""
     from ansible_collections.virt.san.plugins.module_utils._host import dm
 
-    number = host.read(f"/sys/class/block/{lv.kernel}/dev") if lv.kernel else None
+    number = host.read(f"/sys/class/block/{kernel}/dev") if kernel else None
     if number is None:
         return True
 

@@ -1,12 +1,13 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection's own keeper of volumes: files by its own hands and qemu-img, logical volumes by LVM."""
+"""The collection's own keeper of volumes: each kind of them has a room of its own that knows how."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
@@ -25,6 +26,40 @@ if TYPE_CHECKING:
     from ansible_collections.virt.san.plugins.module_utils._apply.volume_keeper import Apart
     from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume
     from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import Transfer
+
+
+class VolumeRoom(Protocol):
+    """The file that looks at the volumes of one kind of pool, and works on them."""
+
+    def look(
+        self, host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, others: tuple[str, ...], /
+    ) -> VolumeSight: ...
+
+    def list_volumes(self, host: Host, pool: PoolDefinition, seen: Seen, deadline: float, /) -> list[Volume]: ...
+
+    def perform(self, host: Host, step: VolumeStep, timeout: float, apart: Apart, /) -> None: ...
+
+
+def _files() -> VolumeRoom:
+    from ansible_collections.virt.san.plugins.module_utils._apply import volume_files
+
+    return volume_files
+
+
+def _lvs() -> VolumeRoom:
+    from ansible_collections.virt.san.plugins.module_utils._apply import volume_lvs
+
+    return volume_lvs
+
+
+def _parts() -> VolumeRoom:
+    from ansible_collections.virt.san.plugins.module_utils._apply import volume_parts
+
+    return volume_parts
+
+
+ROOMS: Mapping[str, Callable[[], VolumeRoom]] = {**dict.fromkeys(FOLDERS, _files), "logical": _lvs, "disk": _parts}
+"""By type of pool, what loads the room of its volumes. Volumes that are LUNs are only listed."""
 
 
 class NativeVolumes:
@@ -65,19 +100,13 @@ class NativeVolumes:
             for other in known.others.values()
             if other.type in FOLDERS and other.target.path is not None
         )
-        pool = sight.pool
-        if pool is not None and pool.type in FOLDERS:
-            from ansible_collections.virt.san.plugins.module_utils._apply import volume_files
-
-            return volume_files.look(self.host, sight, seen, wanted, others)
-        if pool is not None and pool.type == "logical":
-            from ansible_collections.virt.san.plugins.module_utils._apply import volume_lvs
-
-            return volume_lvs.look(self.host, sight, seen, wanted, others)
-        return sight
+        if sight.pool is None or sight.pool.type not in ROOMS:
+            return sight
+        return ROOMS[sight.pool.type]().look(self.host, sight, seen, wanted, others)
 
     def perform(self, step: Step, timeout: float, apart: Apart) -> None:
         from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
+            ActivateVolume,
             CreateVolume,
             DeleteVolume,
             PermitVolume,
@@ -89,8 +118,8 @@ class NativeVolumes:
             UploadToVolume,
         )
 
-        if isinstance(step, (CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume)):
-            _perform(self.host, step, timeout, apart)
+        if isinstance(step, (ActivateVolume, CreateVolume, ResizeVolume, PermitVolume, WipeVolume, DeleteVolume)):
+            ROOMS[step.pool.type]().perform(self.host, step, timeout, apart)
         elif isinstance(step, (UploadToVolume, DownloadVolume)):
             from ansible_collections.virt.san.plugins.module_utils._apply import volume_transfer
 
@@ -99,35 +128,16 @@ class NativeVolumes:
             raise SanError(f"{step.describe()}: nobody knows how")
 
 
-def _perform(host: Host, step: VolumeStep, timeout: float, apart: Apart) -> None:
-    if step.pool.type == "logical":
-        from ansible_collections.virt.san.plugins.module_utils._apply import volume_lvs
-
-        volume_lvs.perform(host, step, timeout, apart)
-    else:
-        from ansible_collections.virt.san.plugins.module_utils._apply import volume_file_steps
-
-        volume_file_steps.perform(host, step, timeout, apart)
-
-
 def list_volumes(host: Host, pool: PoolDefinition, seen: Seen, deadline: float) -> list[Volume] | None:
     """Return the volumes of a pool that runs; None for types whose volumes are nobody's to list yet.
 
     `deadline` is seconds. Raises CommandError where its folder does not answer, OSError.
     """
-    if pool.type in FOLDERS:
-        from ansible_collections.virt.san.plugins.module_utils._apply import volume_files
-
-        return volume_files.list_volumes(host, pool, deadline)
     if pool.type in LUN_TYPES:
         from ansible_collections.virt.san.plugins.module_utils._pools.luns import volumes_of
 
         return volumes_of(lun_pool(pool.type).units(pool, seen))
-    if pool.type == "logical":
-        from ansible_collections.virt.san.plugins.module_utils._apply import volume_lvs
-
-        return volume_lvs.list_volumes(pool, seen)
-    return None
+    return ROOMS[pool.type]().list_volumes(host, pool, seen, deadline) if pool.type in ROOMS else None
 
 
 def type_of(known: Known) -> PoolType:

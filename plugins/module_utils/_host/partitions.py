@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, UnavailableError
@@ -18,6 +19,8 @@ DEADLINE = 60.0
 """Seconds to read a table."""
 
 WHERE = "fdisk on Debian, util-linux elsewhere; role virt.san.host does"
+
+_NUMBER = re.compile(r"^.*?(\d+)$")
 
 
 def read_table(host: Host, path: str) -> Table:
@@ -34,6 +37,40 @@ def make_table(host: Host, path: str, kind: str, identity: str, deadline: float)
     _run(host, argv, path, f"making a {kind} partition table on", deadline, f"label: {kind}\nlabel-id: {identity}\n")
 
 
+QUIETLY = ("--quiet", "--wipe", "never", "--no-reread", "--no-tell-kernel")
+"""Nothing else is touched, a disk may be in use, and what the kernel is to know is told to it in another way."""
+
+
+def add_partition(host: Host, path: str, part: Partition, sector: int, deadline: float) -> None:
+    """Add a partition with this number, at this place, to a table that counts in sectors of so many bytes.
+
+    Signatures of what was there before are wiped. Raises CommandError, also where that is not free.
+    """
+    words = [f"start={part.start // sector}", f"size={part.size // sector}", f"type={part.type}"]
+    words += [f'name="{part.name}"'] if part.name else []
+    argv = ["sfdisk", *QUIETLY, "--wipe-partitions", "always", "--append", path]
+    _run(host, argv, path, "adding a partition to", deadline, f"part{part.number} : {', '.join(words)}\n")
+
+
+def resize_partition(host: Host, path: str, part: Partition, size: int, sector: int, deadline: float) -> None:
+    """Have a partition end elsewhere. Raises CommandError, also where that is not free."""
+    argv = ["sfdisk", *QUIETLY, "-N", str(part.number), path]
+    script = f"start={part.start // sector}, size={size // sector}\n"
+    _run(host, argv, path, "resizing a partition of", deadline, script)
+
+
+def set_type(host: Host, path: str, number: int, kind: str, deadline: float) -> None:
+    """Say what a partition is for. Raises CommandError."""
+    argv = ["sfdisk", *QUIETLY, "--part-type", path, str(number), kind]
+    _run(host, argv, path, "changing the type of a partition of", deadline)
+
+
+def delete_partition(host: Host, path: str, number: int, deadline: float) -> None:
+    """Take a partition out of its table. Raises CommandError."""
+    argv = ["sfdisk", *QUIETLY, "--delete", path, str(number)]
+    _run(host, argv, path, "deleting a partition of", deadline)
+
+
 def _run(host: Host, argv: list[str], path: str, what: str, deadline: float, stdin: str | None = None) -> str:
     try:
         return str(guarded(host, path, what, lambda there: there.run(argv, FOR_EVER, stdin).stdout, deadline))
@@ -48,15 +85,32 @@ def parse_table(text: str, path: str) -> Table:
         if told["unit"] != "sectors":
             raise ValueError(told["unit"])
         sector = int(told.get("sectorsize", 512))
-        usable = (int(told["lastlba"]) - int(told["firstlba"]) + 1) * sector if "lastlba" in told else None
+        limited = "lastlba" in told and "firstlba" in told
+        usable = (int(told["lastlba"]) - int(told["firstlba"]) + 1) * sector if limited else None
         return Table(
             told["label"],
             str(told.get("id", "")).lower(),
             usable,
-            tuple(
-                Partition(one["node"], int(one["start"]) * sector, int(one["size"]) * sector, str(one.get("type", "")))
-                for one in told.get("partitions", ())
-            ),
+            tuple(_partition(one, str(told.get("device", path)), sector) for one in told.get("partitions", ())),
+            first=int(told["firstlba"]) * sector if limited else None,
+            sector=sector,
         )
     except (ValueError, KeyError, TypeError) as wrong:
         raise CommandError(f"sfdisk --json on {path} makes no sense: {wrong!r}", path=path) from wrong
+
+
+def _partition(one: dict[str, Any], device: str, sector: int) -> Partition:
+    node = str(one["node"])
+    # Behind the name of its disk, which may end in a digit itself: lun1, lun11, lun1p1, lun1-part1.
+    number = _NUMBER.match(node[len(device) :] if node.startswith(device) else node)
+    if number is None:
+        raise ValueError(node)
+    return Partition(
+        node,
+        int(one["start"]) * sector,
+        int(one["size"]) * sector,
+        str(one.get("type", "")),
+        int(number.group(1)),
+        str(one.get("uuid", "")).lower(),
+        str(one.get("name", "")),
+    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from ansible_collections.virt.san.plugins.module_utils._model.ids import parse_size
+from ansible_collections.virt.san.plugins.module_utils._model.partitions import Partition
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, format_mode
 
 FORMATS = ("raw", "qcow2")
@@ -17,6 +18,9 @@ SPARSE, FULL = "sparse", "full"
 ZERO, DISCARD = "zero", "discard"
 MAX_NAME = 255
 """Bytes; file systems take no more."""
+
+HALF_MADE = "it is still being made, or a run that was killed has not finished making it"
+"""What is wrong with a volume that something is copied to."""
 
 _SHARE = re.compile(r"^\s*(\d{1,3})\s*%\s*FREE\s*$", re.IGNORECASE)
 
@@ -103,6 +107,8 @@ class NewVolume:
     """LVM makes the copy without copying: a thin snapshot."""
     snapshot_of: str | None = None
     """What LVM says it is a snapshot of."""
+    part: Partition | None = None
+    """Its place in a partition table."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ class Volume:
 
     name: str
     key: str
-    """What it is known by for good: its path, or the UUID that LVM gave it."""
+    """What it is known by for good: its path, the UUID that LVM gave it, a PARTUUID."""
     path: str
     format: str
     capacity: int

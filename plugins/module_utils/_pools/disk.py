@@ -49,14 +49,14 @@ class DiskPool:
         return table.identity or None
 
     def is_built(self, pool: PoolDefinition, seen: Seen) -> bool:
-        return _own(pool, seen) is not None
+        return own_table(pool, seen) is not None
 
     def is_running(self, pool: PoolDefinition, seen: Seen) -> bool:
         return seen.noted and self.is_built(pool, seen)
 
     def build(self, pool: PoolDefinition, seen: Seen, overwrite: bool) -> tuple[Step, ...]:
         found = devices.require_device(pool, seen, f"building pool {pool.name}")
-        if _own(pool, seen) is not None:
+        if own_table(pool, seen) is not None:
             return ()
         if not overwrite:
             _refuse_foreign(pool, found)
@@ -81,7 +81,7 @@ class DiskPool:
         if found.contents.blank:
             return ()
         devices.refuse_held(found, purpose)
-        own = _own(pool, seen)
+        own = own_table(pool, seen)
         if own is None:
             devices.refuse_strange(found, purpose)
         return (EraseTable(found.disk, own.identity),)
@@ -94,7 +94,7 @@ class DiskPool:
         return tuple(name for name, (one, other) in pairs.items() if one != other)
 
     def space(self, pool: PoolDefinition, seen: Seen) -> Space | None:
-        found, table = devices.device(pool, seen), _own(pool, seen)
+        found, table = devices.device(pool, seen), own_table(pool, seen)
         if found is None or table is None:
             return None
         capacity = found.disk.size if table.usable is None else table.usable
@@ -115,7 +115,7 @@ def _table(pool: PoolDefinition, found: Inspected) -> Table | None:
     return inside.table if inside.table is not None and inside.table.kind in kinds and alone else None
 
 
-def _own(pool: PoolDefinition, seen: Seen) -> Table | None:
+def own_table(pool: PoolDefinition, seen: Seen) -> Table | None:
     """Return the pool's own table: one that a run has made for it, or that was taken over."""
     found = devices.device(pool, seen)
     table = None if found is None else _table(pool, found)

@@ -295,8 +295,10 @@ class _Present:
         return (NoteStarted(self.pool),)
 
     def _build(self) -> Changes:
-        if self.wanted.state == "inactive" and self.wanted.pool is None:
-            return Changes()  # nothing that could fail is to keep a pool from being stopped
+        if self.wanted.state == "inactive" and self.wanted.pool is None and not self.wanted.remove_devices:
+            # Nothing that could fail is to keep a pool from being stopped.
+            built = self.kind.is_built(self.pool, self.seen)
+            return Changes(warnings=self._adjust().warnings if built else ())
         never = self.wanted.build == "never"
         if self.kind.is_built(self.pool, self.seen) and self.wanted.build != "overwrite":
             return Changes() if never else self._adjust()

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.volume import NewVolume, Volume, WantedVolume
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
+
+if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._model.partitions import Parted
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class VolumeSight:
     slack: int = 0
     """A volume may be larger than it was asked for, by less than this, and is right nevertheless (bytes)."""
     thin_pools: tuple[str, ...] = ()
+    parted: Parted | None = None
+    """The partition table that the volumes are in."""
     backing: Volume | None = None
     """What is at the path that the task names as backing."""
     source: Volume | None = None
@@ -84,8 +90,8 @@ class VolumeKind(Protocol):
     def check(self, wanted: WantedVolume) -> None:
         """Raise ValueError, which names the option, for what such volumes cannot be or have."""
 
-    def path(self, pool: PoolDefinition, name: str) -> str:
-        """Return where a volume of this name is found."""
+    def path(self, pool: PoolDefinition, name: str, sight: VolumeSight) -> str:
+        """Return where a volume of this name is found, or will be."""
 
     def complete(self, wanted: WantedVolume, sight: VolumeSight) -> NewVolume:
         """Return the volume that is to be made, with all its usual values. Raises RefusedError, InputError."""
@@ -95,6 +101,9 @@ class VolumeKind(Protocol):
 
     def refuse_growth(self, wanted: WantedVolume, sight: VolumeSight, volume: Volume, capacity: int) -> None:
         """Raise RefusedError where the volume cannot grow now, InUseError where somebody is in the way."""
+
+    def activation(self, pool: PoolDefinition, volume: Volume) -> tuple[Step, ...]:
+        """Return what makes a volume that is there one that can be used on this host, where a task does that."""
 
     def warnings(self, wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> tuple[str, ...]:
         """Return what is not as wanted and stays so."""

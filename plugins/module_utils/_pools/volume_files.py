@@ -21,6 +21,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     Volume,
     WantedVolume,
 )
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_source import (
     capacity_for,
@@ -41,7 +42,9 @@ class FileVolumes:
         if wanted.thin_pool is not None:
             raise ValueError("thin_pool: only pools of type logical have any")
         if isinstance(wanted.capacity, Share):
-            raise ValueError(f"capacity: {wanted.capacity} is for pools of type logical; give a size, as in 10G")
+            raise ValueError(
+                f"capacity: {wanted.capacity} is for pools of type logical and disk; give a size, as in 10G"
+            )
         if wanted.backing is not None and wanted.format == "raw":
             raise ValueError("backing: a raw volume cannot have one; leave format out, or give format: qcow2")
         if wanted.backing is not None and wanted.clone_from is not None:
@@ -49,7 +52,7 @@ class FileVolumes:
         if wanted.backing is not None and wanted.allocation == FULL:
             raise ValueError("allocation: what is on top of a backing volume is allocated as it is written")
 
-    def path(self, pool: PoolDefinition, name: str) -> str:
+    def path(self, pool: PoolDefinition, name: str, sight: VolumeSight) -> str:
         return volume_path(pool, name)
 
     def complete(self, wanted: WantedVolume, sight: VolumeSight) -> NewVolume:
@@ -101,6 +104,9 @@ class FileVolumes:
             )
         if wanted.allocation == FULL:
             _require_room(wanted, sight, capacity - volume.capacity)
+
+    def activation(self, pool: PoolDefinition, volume: Volume) -> tuple[Step, ...]:
+        return ()
 
     def warnings(self, wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> tuple[str, ...]:
         if wanted.allocation == FULL and volume.allocation < volume.capacity:

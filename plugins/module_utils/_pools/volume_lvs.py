@@ -25,6 +25,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     Volume,
     WantedVolume,
 )
+from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_snapshot import (
@@ -69,7 +70,7 @@ class LogicalVolumes:
             raise ValueError("allocation: a volume in a thin pool is sparse, not full")
         check_options(wanted)
 
-    def path(self, pool: PoolDefinition, name: str) -> str:
+    def path(self, pool: PoolDefinition, name: str, sight: VolumeSight) -> str:
         return f"/dev/{group_name(pool)}/{name}"
 
     def complete(self, wanted: WantedVolume, sight: VolumeSight) -> NewVolume:
@@ -128,6 +129,9 @@ class LogicalVolumes:
             )
         if volume.thin_pool is None:
             _require_room(wanted, sight, capacity - volume.capacity)
+
+    def activation(self, pool: PoolDefinition, volume: Volume) -> tuple[Step, ...]:
+        return ()
 
     def warnings(self, wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> tuple[str, ...]:
         return ()

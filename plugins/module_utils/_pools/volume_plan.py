@@ -79,7 +79,7 @@ def plan_volume(pool_name: str, wanted: WantedVolume, sight: VolumeSight, kind: 
     if wanted.upload_from is not None:
         if sight.volume is not None and sight.transfer is not None and not sight.transfer.same:
             _refuse_in_use(sight, sight.volume, f"writing to volume {wanted.name} in pool {pool.name}")
-        plan = upload(pool, kind.path(pool, wanted.name), wanted, sight, plan)
+        plan = upload(pool, kind.path(pool, wanted.name, sight), wanted, sight, plan)
     elif wanted.download_to is not None:
         plan = download(pool, wanted, sight, plan)
     if plan.steps and sight.hindrance:
@@ -89,7 +89,7 @@ def plan_volume(pool_name: str, wanted: WantedVolume, sight: VolumeSight, kind: 
 
 def _plan(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind: VolumeKind) -> VolumePlan:
     if wanted.state == "absent":
-        return _absent(pool, wanted, sight)
+        return _absent(pool, wanted, sight, kind)
     if sight.volume is None:
         return _create(pool, wanted, sight, kind)
     return _change(pool, wanted, sight, kind, sight.volume)
@@ -103,7 +103,7 @@ def _create(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind
     clear: tuple[Step, ...] = () if left is None else (DeleteVolume(pool, left, half_made=True),)
     after = {
         "name": new.name,
-        "path": kind.path(pool, new.name),
+        "path": kind.path(pool, new.name, sight),
         "format": new.format,
         "capacity": new.capacity,
         "backing": None if new.backing is None else new.backing.to_dict(),
@@ -124,7 +124,9 @@ def _change(
     if volume.problem is not None:
         raise RefusedError(f"volume {volume.name} in pool {pool.name}: {volume.problem}", path=volume.path)
     kind.refuse_difference(wanted, sight, volume)
-    steps: list[Step] = []
+    steps = [*kind.activation(pool, volume)]
+    # What is no part of the volume itself: other hosts have the same one.
+    device = ({"device": None}, {"device": volume.path}) if steps else ({}, {})
     before = volume.compared()
     after = dict(before)
     warnings = [*sight.warnings, *kind.warnings(wanted, sight, volume)]
@@ -142,7 +144,7 @@ def _change(
     if different != Permissions():
         steps.append(PermitVolume(pool, volume, different))
         after.update(different.shown())
-    return VolumePlan(tuple(steps), {"volume": before}, {"volume": after}, tuple(warnings))
+    return VolumePlan(tuple(steps), {"volume": before, **device[0]}, {"volume": after, **device[1]}, tuple(warnings))
 
 
 def _capacity(wanted: WantedVolume, sight: VolumeSight, volume: Volume) -> int | None:
@@ -196,13 +198,14 @@ def _refuse_shrinking(
         )
 
 
-def _absent(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight) -> VolumePlan:
+def _absent(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind: VolumeKind) -> VolumePlan:
     volume = sight.volume
     if volume is None:
         return VolumePlan((), GONE, GONE, sight.warnings)
     verb = "deleting" if wanted.wipe is None else "wiping"
     _refuse_in_use(sight, volume, f"{verb} volume {volume.name} in pool {pool.name}")
-    if wanted.wipe is not None and not volume.active:
+    activation = () if wanted.wipe is None else kind.activation(pool, volume)
+    if wanted.wipe is not None and not volume.active and not activation:
         raise RefusedError(
             f"volume {volume.name} in pool {pool.name} cannot be wiped: it is not active. Activate it first (lvchange "
             "--activate y)",
@@ -218,7 +221,7 @@ def _absent(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight) -> V
     # A volume group without active volumes shows nothing that could run: then a note is all there is to go by.
     last = pool.type == "logical" and not sight.others and not sight.noted
     note: tuple[Step, ...] = (NoteStarted(pool),) if last else ()
-    steps = (*note, *wipe, DeleteVolume(pool, volume))
+    steps = (*note, *activation, *wipe, DeleteVolume(pool, volume))
     return VolumePlan(steps, {"volume": volume.compared()}, GONE, sight.warnings)
 
 

@@ -27,4 +27,8 @@ def volume_kind(pool_type: str) -> VolumeKind | None:
         from ansible_collections.virt.san.plugins.module_utils._pools.volume_lvs import LogicalVolumes
 
         return LogicalVolumes()
+    if pool_type == "disk":
+        from ansible_collections.virt.san.plugins.module_utils._pools.volume_parts import PartitionVolumes
+
+        return PartitionVolumes()
     return None

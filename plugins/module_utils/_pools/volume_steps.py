@@ -27,6 +27,8 @@ class CreateVolume:
             return f"create volume {new.name} in pool {self.pool.name}: a snapshot of {new.snapshot_of}, {how}"
         how = "all of it allocated" if new.full else f"thin in {new.thin_pool}" if new.thin_pool else "sparse"
         how = "" if self.pool.type == "logical" and not new.thin_pool else f", {how}"
+        if new.part is not None:
+            how = f", partition {new.part.number}"
         on = f", on {new.backing.path} ({new.backing.format})" if new.backing else ""
         of = f", a copy of {new.source.path} ({new.source.format})" if new.source else ""
         size = spelled(new.capacity)
@@ -54,6 +56,17 @@ class ResizeVolume:
         if self.volume.is_cow:
             verb = f"{verb} the space for changes of"
         return f"{verb} volume {self.volume.name} in pool {self.pool.name} from {was} to {will}"
+
+
+@dataclass(frozen=True)
+class ActivateVolume:
+    """Have this host know a volume as the device that it is."""
+
+    pool: PoolDefinition
+    volume: Volume
+
+    def describe(self) -> str:
+        return f"make {self.volume.path} of volume {self.volume.name} in pool {self.pool.name}"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDe
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import ActivateVolume
 
 AnyPlan = TypeVar("AnyPlan", bound=Plan)
 
@@ -65,7 +66,8 @@ def upload(pool: PoolDefinition, path: str, wanted: WantedVolume, sight: VolumeS
             "a volume of any format of an image",
             path=path,
         )
-    if sight.volume is not None and not sight.volume.active:
+    activated = any(isinstance(step, ActivateVolume) for step in plan.steps)
+    if sight.volume is not None and not sight.volume.active and not activated:
         raise RefusedError(
             f"upload_from: volume {wanted.name} is not active. Activate it first (lvchange --activate y)", path=path
         )

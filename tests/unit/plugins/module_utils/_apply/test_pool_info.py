@@ -138,14 +138,16 @@ class TestLargePools:
         assert len(told(machine)) == 5
         assert len(parsed) == 5
 
-    def test_volumes_are_gone_through_once_for_all_of_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_volumes_are_gone_through_once_for_all_of_them(
+        self, machine: LvmMachine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         volumes = [GroupVolume(f"uuid-{number}", f"v{number}", "", EXTENT, pool="t") for number in range(200)]
         volumes += [replace(one, uuid=f"s{one.uuid}", name=f"s{one.name}", origin=one.name) for one in volumes]
         looks = []
         plain = GroupVolume.is_thin.fget
         monkeypatch.setattr(GroupVolume, "is_thin", property(lambda one: looks.append(one) or plain(one)))
         seen = Seen(groups=GroupSight(groups=(replace(group(), volumes=tuple(volumes)),)))
-        found = list_volumes(replace(GUESTS, source=Source()), seen)
+        found = list_volumes(machine, replace(GUESTS, source=Source()), seen, 1)
         assert len(found) == 400
         assert all(one.backing is None for one in found), "a thin snapshot stands alone"
         assert len(looks) <= 2 * len(volumes)

@@ -164,7 +164,7 @@ def test_snapshots(machine: LvmMachine) -> None:
     with pytest.raises(InUseError, match=r"has snapshots \(snapshot s\)"):
         run(machine, capacity=5 * EXTENT)
     machine.change("s", invalid=True)
-    (told,) = [one for one in volume_lvs.list_volumes(GUESTS, _seen(machine)) if one.name == "s"]
+    (told,) = [one for one in volume_lvs.list_volumes(machine, GUESTS, _seen(machine), 1) if one.name == "s"]
     assert "has run full" in (told.problem or "")
     with pytest.raises(RefusedError, match=r"volume s .* has run full: .* Remove it \(state: absent\)"):
         run(machine, "s", snapshot_of="a", capacity=EXTENT)
@@ -431,10 +431,10 @@ class TestCopies:
             raise SanError("killed")
 
         with monkeypatch.context() as patch:
-            patch.setattr(volume_lvs, "_copy", die)
+            patch.setattr(volume_lvs, "copy_into", die)
             with pytest.raises(ApplyError, match="killed"):
                 run(machine, clone_from=Backing("/base"))
-        (half,) = volume_lvs.list_volumes(GUESTS, _seen(machine))
+        (half,) = volume_lvs.list_volumes(machine, GUESTS, _seen(machine), 1)
         assert "has not finished making it" in (half.problem or "")
         done = run(machine, clone_from=Backing("/base"))
         assert done.facts["steps"][0] == f"delete what a killed run has left of volume a in pool {NAME}"

@@ -12,7 +12,15 @@ import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Completed, Host
-from ansible_collections.virt.san.plugins.module_utils._host.partitions import make_table, parse_table, read_table
+from ansible_collections.virt.san.plugins.module_utils._host.partitions import (
+    add_partition,
+    delete_partition,
+    make_table,
+    parse_table,
+    read_table,
+    resize_partition,
+    set_type,
+)
 from ansible_collections.virt.san.plugins.module_utils._model.partitions import Partition, Table
 
 DISK = "/dev/mapper/lun1"
@@ -45,24 +53,45 @@ def says(told: object) -> str:
 
 
 def test_a_gpt() -> None:
-    empty = Table("gpt", "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f", 128991 * 512)
+    empty = Table("gpt", "0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f", 128991 * 512, first=2**20)
     assert parse_table(says(GPT), DISK) == empty
     assert str(empty) == "gpt 0f0f0f0f-0f0f-4f0f-8f0f-0f0f0f0f0f0f with 0 partitions"
     found = parse_table(says({**GPT, "partitions": [ONE]}), DISK)
-    assert found.partitions == (Partition(f"{DISK}1", 2**20, 2**23, LINUX),)
+    uuid = "1a213600-160c-8f4f-85d5-18e2eedd0e93"
+    assert found.partitions == (Partition(f"{DISK}1", 2**20, 2**23, LINUX, 1, uuid),)
+    assert found.key_of(found.partitions[0]) == uuid
+    named = parse_table(says({**GPT, "partitions": [{**ONE, "name": "db01"}]}), DISK)
+    assert named.partitions[0].name == "db01"
     assert str(found).endswith("with 1 partition")
     large = parse_table(says({**GPT, "sectorsize": 4096, "partitions": [ONE]}), DISK)
     assert (large.usable, large.allocated) == (128991 * 4096, 2**26)
+    assert (large.first, large.sector) == (2**23, 4096)
 
 
 def test_a_dos_table() -> None:
     found = parse_table(says(DOS), DISK)
     assert (found.identity, found.usable) == ("0x1234abcd", None)
     assert found.allocated == (16384 + 8192) * 512, "what is only the place for others does not count twice"
+    assert [found.key_of(one) for one in found.partitions] == ["1234abcd-01", "1234abcd-02", "1234abcd-05"]
+
+
+@pytest.mark.parametrize("node", [f"{DISK}12", f"{DISK}p12", f"{DISK}-part12", "/dev/dm-7p12"])
+def test_the_number_of_a_partition(node: str) -> None:
+    """The name of a disk may end in a digit, and distributions name the partitions of maps in different ways."""
+    (found,) = parse_table(says({**GPT, "partitions": [{**ONE, "node": node}]}), DISK).partitions
+    assert found.number == 12
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", says({**GPT, "unit": "cylinders"}), says({**GPT, "partitions": [{"node": "x"}]})]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        says({**GPT, "unit": "cylinders"}),
+        says({**GPT, "partitions": [{"node": "x"}]}),
+        says({**GPT, "partitions": [{**ONE, "node": "x"}]}),
+    ],
 )
 def test_what_makes_no_sense(text: str) -> None:
     with pytest.raises(CommandError, match=f"sfdisk --json on {DISK} makes no sense"):
@@ -83,6 +112,20 @@ def test_the_commands(tmp_path: Path) -> None:
     assert log.read_text().splitlines() == [
         f"sfdisk --json {DISK} <- None",
         f"sfdisk --quiet --wipe never --no-reread --no-tell-kernel {DISK} <- 'label: dos\\nlabel-id: 0x1234abcd\\n'",
+    ]
+    log.unlink()
+    part = Partition("", 2**23, 2**23, LINUX, 3, name="db01")
+    add_partition(host, DISK, part, 4096, 5.0)
+    resize_partition(host, DISK, part, 2**24, 4096, 5.0)
+    set_type(host, DISK, 3, "83", 5.0)
+    delete_partition(host, DISK, 3, 5.0)
+    quietly = "sfdisk --quiet --wipe never --no-reread --no-tell-kernel"
+    script = f'part3 : start=2048, size=2048, type={LINUX}, name="db01"'
+    assert log.read_text().splitlines() == [
+        f"{quietly} --wipe-partitions always --append {DISK} <- '{script}\\n'",
+        f"{quietly} -N 3 {DISK} <- 'start=2048, size=4096\\n'",
+        f"{quietly} --part-type {DISK} 3 83 <- None",
+        f"{quietly} --delete {DISK} 3 <- None",
     ]
 
 
