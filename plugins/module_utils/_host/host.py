@@ -12,13 +12,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, SanError, UnavailableError
 
@@ -34,6 +34,9 @@ NO_VALUE = frozenset(
     )
 )
 """What drivers answer for an attribute they have no value for just now. 524 is the kernel's own ENOTSUPP."""
+
+PROCESS = re.compile(r"/proc/\d+(?=/)")
+"""The folder of a process, at the beginning of a path below it."""
 
 C_LOCALE = {"LC_ALL": "C", "LANG": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 READ_CHUNK = 65536
@@ -143,9 +146,8 @@ class Host:
             finally:
                 os.close(fd)
         except OSError as error:
-            if error.errno in GONE or error.errno in NO_VALUE:
-                return None
-            _raise_unreadable(path, error)
+            self._require_gone(path, error)
+            return None
 
     def read(self, path: str) -> str | None:
         """Return a text attribute without surrounding white space; None when gone or without value."""
@@ -157,28 +159,38 @@ class Host:
         try:
             return sorted(os.listdir(self.root + path))
         except OSError as error:
-            if error.errno in GONE or error.errno in NO_VALUE:
-                return []
-            _raise_unreadable(path, error)
+            self._require_gone(path, error)
+            return []
 
     def link(self, path: str) -> str | None:
         """Return what a symbolic link says; None when there is none."""
         try:
             return os.readlink(self.root + path)
         except OSError as error:
-            if error.errno in GONE or error.errno in NO_VALUE:
-                return None
-            _raise_unreadable(path, error)
+            self._require_gone(path, error)
+            return None
 
     def block_number(self, path: str) -> str | None:
         """Return major:minor of a block device node (links are followed); None for anything else. Opens nothing."""
         try:
             node = os.stat(self.root + path)
         except OSError as error:
-            if error.errno in GONE or error.errno in NO_VALUE:
-                return None
-            _raise_unreadable(path, error)
+            self._require_gone(path, error)
+            return None
         return f"{os.major(node.st_rdev)}:{os.minor(node.st_rdev)}" if stat.S_ISBLK(node.st_mode) else None
+
+    def _require_gone(self, path: str, error: OSError) -> None:
+        """Raise what an error means, unless it means that there is nothing (any more)."""
+        if error.errno in GONE or error.errno in NO_VALUE:
+            return
+        if error.errno not in (errno.EACCES, errno.EPERM):
+            raise SanError(f"{path}: {error.strerror}", path=path, errno=error.errno) from error
+        # What belongs to a process that has ended meanwhile is not gone but forbidden, says the kernel, also to root.
+        process = PROCESS.match(path)
+        if process is None or os.path.exists(self.root + process.group()):
+            raise UnavailableError(
+                f"{path} is not readable for this user; run the task with become: true", path=path
+            ) from error
 
     def exists(self, path: str) -> bool:
         """Tell whether the path is there (links are followed)."""
@@ -320,14 +332,6 @@ def _sync_folder(folder: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _raise_unreadable(path: str, error: OSError) -> NoReturn:
-    if error.errno in (errno.EACCES, errno.EPERM):
-        raise UnavailableError(
-            f"{path} is not readable for this user; run the task with become: true", path=path
-        ) from error
-    raise SanError(f"{path}: {error.strerror}", path=path, errno=error.errno) from error
 
 
 def parse_properties(text: str, separator: str = "=") -> Mapping[str, str]:

@@ -72,6 +72,29 @@ def test_no_permission_says_what_to_do(host: Host, monkeypatch: pytest.MonkeyPat
         host.read("/sys/state")
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_what_belongs_to_a_process_that_has_ended(host: Host, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    """Between looking up a file below /proc and reading it the process may end: the kernel refuses that, also to root."""
+    if there:
+        os.makedirs(host.path("/proc/4711"))
+
+    def refuse(*_args: object) -> None:
+        raise OSError(errno.EACCES, "denied")
+
+    asked = {"readlink": host.link, "open": host.read, "listdir": host.entries, "stat": host.block_number}
+    for name, ask in asked.items():
+        with monkeypatch.context() as patched:
+            patched.setattr(host_room.os, name, refuse)
+            patched.setattr(host_room.os.path, "exists", lambda path: there and path.endswith("/proc/4711"))
+            if there:
+                with pytest.raises(UnavailableError, match=r"^/proc/4711/fd/0 is not readable"):
+                    ask("/proc/4711/fd/0")
+            else:
+                assert not ask("/proc/4711/fd/0")
+            with pytest.raises(UnavailableError):
+                ask("/sys/fd/0")
+
+
 def test_any_other_failure_names_the_path(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(monkeypatch, "listdir", errno.EMFILE)
     with pytest.raises(SanError, match="/sys/class"):
