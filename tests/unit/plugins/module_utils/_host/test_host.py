@@ -74,7 +74,7 @@ def test_no_permission_says_what_to_do(host: Host, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("there", [True, False])
 def test_what_belongs_to_a_process_that_has_ended(host: Host, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
-    """Between looking up a file below /proc and reading it the process may end: the kernel refuses that, also to root."""
+    """It may end between looking up a file below /proc and reading it: the kernel refuses that, also to root."""
     if there:
         os.makedirs(host.path("/proc/4711"))
 
