@@ -546,7 +546,8 @@ pool:
         - Whether the file system of O(type=fs) takes all of its LUN, where that is changed, as the LUN has grown.
       type: bool
     group:
-      description: What is compared of a volume group - its name, system ID, and bytes by device.
+      description:
+        - What is compared of a volume group - its name, system ID, and by device the bytes it has of it, or C(whole).
       type: dict
     volume_group:
       description:

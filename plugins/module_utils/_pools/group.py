@@ -39,6 +39,8 @@ from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import
     UnlabelDevice,
 )
 
+WHOLE = "whole"
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -116,7 +118,7 @@ def _create(sight: GroupSight, wanted: Wanted) -> GroupPlan:
     steps += _label(sight, wanted.name, wanted.devices, wanted.overwrite)
     disks = tuple(one.disk for one in wanted.devices)
     steps.append(CreateGroup(wanted.name, disks, system))
-    after = {"name": wanted.name, "system_id": system, "devices": {_key(disk): "whole" for disk in disks}}
+    after = {"name": wanted.name, "system_id": system, "devices": {_key(disk): WHOLE for disk in disks}}
     return GroupPlan(tuple(steps), {}, after)
 
 
@@ -326,8 +328,15 @@ def _state(group: Group) -> dict[str, Any]:
     return {
         "name": group.name,
         "system_id": group.system_id or None,
-        "devices": {pv.wwid or pv.path or pv.uuid: pv.size if not pv.missing else "missing" for pv in group.pvs},
+        "devices": {pv.wwid or pv.path or pv.uuid: _extent(group, pv) for pv in group.pvs},
     }
+
+
+def _extent(group: Group, pv: GroupPv) -> int | str:
+    """Return how much of a device a group has, in bytes where it is not all of it: what that is LVM will decide."""
+    if pv.missing:
+        return "missing"
+    return WHOLE if pv.grown(group.extent) == pv.size else pv.size
 
 
 def _key(disk: Disk) -> str:
