@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ansible_collections.virt.san.plugins.module_utils._apply import group
 from ansible_collections.virt.san.plugins.module_utils._apply.disks import inspect
@@ -19,6 +20,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
 from ansible_collections.virt.san.plugins.module_utils._host import ext4, mkfs, partitions
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.signatures import END
+from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import steps
 
@@ -55,10 +57,15 @@ def _make_table(host: Host, step: steps.MakeTable, timeout: float) -> None:
 
 def _require_blank(host: Host, step: steps.DeviceStep) -> None:
     """Raise RefusedError for a device that something was written to since it was looked at: not every tool minds."""
-    found = inspect(host, [step.disk])[0].contents
+    found = _contents(host, step)
     if not found.blank:
         told = found.problem or ", ".join(map(str, found.signatures)) or f"data at byte {found.data_at}"
         raise RefusedError(f"{step.disk.label} is not blank any more: {told}")
+
+
+def _contents(host: Host, step: steps.DeviceStep, tables: bool = False) -> Contents:
+    """Return what is on a device now, past every cache: who had it mounted when this was planned does not any more."""
+    return inspect(host, [replace(step.disk, uses=())], tables)[0].contents
 
 
 @contextmanager
@@ -76,7 +83,7 @@ def _undone(host: Host, step: steps.DeviceStep) -> Iterator[None]:
 
 def _erase(host: Host, step: steps.EraseFilesystem) -> None:
     """Erase a file system. Raises RefusedError if anything else is there, InUseError where a host has it mounted."""
-    found = inspect(host, [step.disk])[0].contents
+    found = _contents(host, step)
     astray = [str(one) for one in found.signatures if one.uuid != step.uuid]
     if found.problem or astray:
         told = found.problem or ", ".join(astray)
@@ -88,7 +95,7 @@ def _erase(host: Host, step: steps.EraseFilesystem) -> None:
 
 def _erase_table(host: Host, step: steps.EraseTable) -> None:
     """Erase a table and its partitions. Raises RefusedError if anything else is there, InUseError for one in use."""
-    found = inspect(host, [step.disk], tables=True)[0].contents
+    found = _contents(host, step, tables=True)
     table = found.table
     if table is None or table.identity != step.identity:
         told = found.problem or table or ", ".join(map(str, found.signatures)) or "nothing"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply import device_step
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, InUseError, RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host import ext4, fs_size, mkfs, mounting, partitions
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._model.block import Use
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp
 from ansible_collections.virt.san.plugins.module_utils._model.partitions import Partition
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
@@ -46,6 +48,7 @@ def told(monkeypatch) -> list[tuple[Any, ...]]:
 def found(monkeypatch, contents: Contents) -> None:
     def inspect(_host, disks, tables=False):
         assert tables or contents.table is None, "it was not asked for"
+        assert not any(one.mounts for one in disks), "what was mounted then is not any more"
         return [Inspected(one, contents) for one in disks]
 
     monkeypatch.setattr(device_steps, "inspect", inspect)
@@ -95,7 +98,8 @@ def test_what_is_not_blank_any_more_is_left(told, tmp_path, monkeypatch, step, c
 
 def test_erased(told, tmp_path, monkeypatch) -> None:
     found(monkeypatch, filesystem("ext4", UUID, mmp=True))
-    assert device_steps.perform(Host(str(tmp_path)), EraseFilesystem(disk(1), UUID), 9.0)
+    planned = replace(disk(1), uses=(Use("mount", "lun1", "/vms"),))
+    assert device_steps.perform(Host(str(tmp_path)), EraseFilesystem(planned, UUID), 9.0)
     assert told == [("erase", "/dev/mapper/lun1")]
 
 
