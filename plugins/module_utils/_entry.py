@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.warnings import get_deprecations, get_warnings
@@ -44,8 +44,11 @@ def run_info(module: AnsibleModule, gather: Callable[[Host, Mapping[str, Any]], 
         gc.enable()
 
 
-Apart = Callable[[float], "AbstractContextManager[None]"]
-"""Lets others have the host's lock for as long as the context lasts, and takes it again; (patience in seconds)."""
+class Apart(Protocol):
+    """Lets others have the host's lock for as long as the context lasts, and takes it again."""
+
+    def __call__(self, patience: float, /) -> AbstractContextManager[None]:
+        """`patience`: seconds to wait for the lock."""
 
 
 def run_change(module: AnsibleModule, change: Callable[[Host, Mapping[str, Any], bool], Outcome]) -> None:

@@ -73,8 +73,11 @@ class PartMachine(VolumeMachine):
 
     def put(self, number: int, start: int, size: int, /, **facts: Any) -> None:
         """Have a partition in the table; sizes in MiB."""
+        self._add(number, {"start": start * SECTORS, "size": size * SECTORS, **facts})
+
+    def _add(self, number: int, facts: dict[str, Any]) -> None:
         told = self.read_table()
-        row = {"node": f"{self.disk.path}-part{number}", "start": start * SECTORS, "size": size * SECTORS}
+        row: dict[str, Any] = {"node": f"{self.disk.path}-part{number}"}
         row["type"] = LINUX if told["label"] == "gpt" else "83"
         if told["label"] == "gpt":
             row["uuid"] = f"00000000-0000-4000-8000-{number:012X}"
@@ -130,13 +133,12 @@ class PartMachine(VolumeMachine):
             name, _colon, script = stdin.partition(" : ")
             number, facts = int(name[4:]), dict(one.split("=") for one in script.strip().split(", "))
             assert number not in rows
-            given = {"start": int(facts["start"]), "size": int(facts["size"]), "type": facts["type"]}
-            if "name" in facts:
-                given["name"] = facts["name"].strip('"')
-            if not self._is_free(given, rows):
+            place = {"start": int(facts["start"]), "size": int(facts["size"])}
+            given = {"type": facts["type"], **({"name": facts["name"].strip('"')} if "name" in facts else {})}
+            if not self._is_free(place, rows):
                 return "Sector already used."
             self.write(told)
-            self.put(number, 0, 0, **given)
+            self._add(number, {**place, **given})
         elif words[0] == "-N":
             number, facts = int(words[1]), dict(one.split("=") for one in stdin.strip().split(", "))
             given = {key: int(value) for key, value in facts.items()}
