@@ -155,7 +155,8 @@ class GroupVolume:
 
     @property
     def held(self) -> bool:
-        return self.opened or any(use.active for use in self.uses)
+        """Tell whether somebody has it open. A thin pool is LVM's alone: its users are those of its volumes."""
+        return not self.is_thin_pool and (self.opened or any(use.active for use in self.uses))
 
     def holders(self) -> str:
         told = ", ".join(f"{use.kind} {use.by}" for use in self.uses if use.active)

@@ -258,6 +258,18 @@ def test_what_is_open_is_neither_deactivated_nor_removed(held, told) -> None:
             refused()
 
 
+def test_a_thin_pool_is_open_by_what_is_in_it() -> None:
+    """To the kernel its device is held by LVM's own: that is nobody's use."""
+    inside = (Use("lvm_pv", "guests-thin-tpool", NAME),)
+    pool = volume("thin", layout="thin,pool", opened=True, uses=inside)
+    thin = volume("light", layout="thin,sparse", pool="thin")
+    now = sight(group(pv(1), volumes=(pool, thin)))
+    assert kinds(plan_deactivate(now, NAME)) == [DeactivateGroup]
+    mounted = replace(thin, opened=True)
+    with pytest.raises(InUseError, match=r"light \(open"):
+        plan_deactivate(sight(group(pv(1), volumes=(pool, mounted))), NAME)
+
+
 def test_removed() -> None:
     now = sight(group(pv(1), pv(2), volumes=(volume("a"),)))
     steps = plan_remove(now, NAME)
