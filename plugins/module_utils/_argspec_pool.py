@@ -146,7 +146,7 @@ def _source(told: Mapping[str, Any] | None, name: str) -> Source:
         auth=None if chap is None else Auth("chap", chap["username"], None, f"virt-san/{name}"),
         directory=_given("source.dir", model.parse_path, told["dir"]),
         name=told["name"],
-        format=told["format"],
+        format=model.parse_format(told["format"]),
         protocol_version=told["protocol"],
         mount_options=parsed_list("source.mount_options", model.parse_mount_option, told["mount_options"]),
         adapter=_adapter(told.get("adapter")),

@@ -128,9 +128,13 @@ def _ensure(host: Host, keeper: PoolKeeper, wanted: Wanted, autostart: bool | No
 
 
 def _now(planned: Mapping[str, Any], seen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is there by now. Nothing is left to do: what only shows where it is to be changed is as planned."""
+    """Return what is there by now, in the words of the plan.
+
+    Nothing is left to do: what only shows where it is to be changed is as planned. What shows only once it is there,
+    as a volume group that was made, does not belong to the change.
+    """
     one, other = planned.get("pool"), seen.get("pool")
-    return {**seen, "pool": {**one, **other} if one and other else other}
+    return {**seen, "pool": {key: other.get(key, told) for key, told in one.items()} if one and other else other}
 
 
 def _carry_out_alone(

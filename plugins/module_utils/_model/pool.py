@@ -28,6 +28,11 @@ _MODE = re.compile(r"^0[0-7]{3}$|^[0-7]{4}$")
 _OPTION = re.compile(r"^[!-+\--~]+$")
 
 
+def parse_format(text: str | None) -> str | None:
+    """Return the format of a source; None for lvm2, which libvirt tells of each volume group: there is no other."""
+    return None if text == "lvm2" else text
+
+
 @dataclass(frozen=True)
 class SourceHost:
     """A server: of an export, of an iSCSI target."""

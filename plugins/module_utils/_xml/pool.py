@@ -24,6 +24,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     SourceDevice,
     SourceHost,
     Target,
+    parse_format,
 )
 from ansible_collections.virt.san.plugins.module_utils._xml import library
 
@@ -172,7 +173,7 @@ def _source(element: Any, mount_options: tuple[str, ...]) -> Source:
         devices=tuple(_device(one) for one in parts["device"]),
         directory=_only(parts.get("dir"), "path"),
         name=_text(parts.get("name")),
-        format=_only(parts.get("format"), "type"),
+        format=parse_format(_only(parts.get("format"), "type")),
         protocol_version=_only(parts.get("protocol"), "ver"),
         initiator=None if initiator is None else _only(_parts(initiator, ("iqn",)).get("iqn"), "name"),
         auth=_auth(parts.get("auth")),
