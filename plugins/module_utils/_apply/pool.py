@@ -226,7 +226,8 @@ def _copies(host: Host, pools: Sequence[PoolDefinition], seen: Seen) -> tuple[st
         from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name
 
         places |= {f"/dev/{group_name(pool)}" for pool in pools if pool.type == "logical"}
-    return tuple(str(claim) for claim in claims if any(map(claim.is_below, places)))
+    names = {pool.name for pool in pools}
+    return tuple(str(claim) for claim in claims if claim.pool in names or any(map(claim.is_below, places)))
 
 
 def told_group(pool: PoolDefinition | None, seen: Seen) -> dict[str, Any] | None:

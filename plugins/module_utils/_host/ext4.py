@@ -22,7 +22,7 @@ KIND = "ext4"
 
 SUPERBLOCK, LENGTH = 1024, 1024
 """Bytes."""
-MAGIC, FEATURE, MMP_MAGIC = 0xEF53, 0x100, 0x004D4D50
+MAGIC, FEATURE, WIDE, MMP_MAGIC = 0xEF53, 0x100, 0x80, 0x004D4D50
 CLEAN, CHECKED = 0xFF4D4D50, 0xE24D4D50
 """What stands there instead of a count while nobody has it mounted, and while fsck or tune2fs is at work."""
 
@@ -35,12 +35,27 @@ def read_mmp(host: Host, path: str) -> Mmp | None:
 
 def parse_superblock(data: bytes, path: str) -> int | None:
     """Return the offset of the block in bytes; None for a file system that has none."""
-    if struct.unpack_from("<H", data, 0x38)[0] != MAGIC:
-        raise CommandError(f"{path}: the superblock of its ext4 makes no sense", path=path)
+    require_superblock(data, path)
     if not struct.unpack_from("<I", data, 0x60)[0] & FEATURE:
         return None
     block, size = int(struct.unpack_from("<Q", data, 0x168)[0]), 1024 << int(struct.unpack_from("<I", data, 0x18)[0])
     return block * size
+
+
+def require_superblock(data: bytes, path: str) -> None:
+    """Raise CommandError for what is no superblock."""
+    # Blocks are 1 KiB, shifted; none has more than 64 KiB.
+    if struct.unpack_from("<H", data, 0x38)[0] != MAGIC or struct.unpack_from("<I", data, 0x18)[0] > 6:
+        raise CommandError(f"{path}: the superblock of its ext4 makes no sense", path=path)
+
+
+def parse_size(data: bytes, path: str) -> int:
+    """Return the bytes that the file system takes, as its superblock says. Raises CommandError."""
+    require_superblock(data, path)
+    wide = struct.unpack_from("<I", data, 0x60)[0] & WIDE
+    high = struct.unpack_from("<I", data, 0x150)[0] if wide else 0
+    blocks = high << 32 | struct.unpack_from("<I", data, 0x4)[0]
+    return int(blocks * (1024 << struct.unpack_from("<I", data, 0x18)[0]))
 
 
 def parse_mmp(data: bytes, path: str) -> Mmp:

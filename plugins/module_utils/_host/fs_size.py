@@ -10,10 +10,11 @@ import os
 import struct
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
+from ansible_collections.virt.san.plugins.module_utils._host import ext4
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 
-KINDS = ("ext4", "xfs")
+KINDS = (ext4.KIND, "xfs")
 DEADLINE = 60.0
 """Seconds."""
 XFS_GEOMETRY, XFS_GEOMETRY_LENGTH = 0x80705864, 112
@@ -38,8 +39,8 @@ def _read(host: Host, path: str, kind: str, mounted_at: str | None) -> int:
         return parse_geometry(_ask(host.path(mounted_at)))
     # Through the cache: in it an ext4 that is mounted has its superblock, and writes it back when it likes.
     with open(host.path(path), "rb") as device:
-        data = device.read(4096)
-    return parse_xfs(data, path) if kind == "xfs" else parse_ext4(data, path)
+        data = device.read(ext4.SUPERBLOCK + ext4.LENGTH)
+    return parse_xfs(data, path) if kind == "xfs" else ext4.parse_size(data[ext4.SUPERBLOCK :], path)
 
 
 def _ask(point: str) -> bytes:
@@ -63,13 +64,3 @@ def parse_xfs(data: bytes, path: str) -> int:
     if magic != b"XFSB":
         raise CommandError(f"{path}: the superblock of its xfs makes no sense", path=path)
     return int(block) * int(blocks)
-
-
-def parse_ext4(data: bytes, path: str) -> int:
-    """Return the size that the superblock of an ext4 says, 1024 bytes from its beginning. Raises CommandError."""
-    low, shift = struct.unpack_from("<I", data, 1024 + 0x4)[0], struct.unpack_from("<I", data, 1024 + 0x18)[0]
-    if struct.unpack_from("<H", data, 1024 + 0x38)[0] != 0xEF53 or shift > 6:
-        raise CommandError(f"{path}: the superblock of its ext4 makes no sense", path=path)
-    wide = struct.unpack_from("<I", data, 1024 + 0x60)[0] & 0x80
-    high = struct.unpack_from("<I", data, 1024 + 0x150)[0] if wide else 0
-    return int((high << 32 | low) * (1024 << shift))

@@ -18,6 +18,8 @@ class Claim:
     writes: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     pid: int = 0
+    pool: str = ""
+    """In which the volume is: that tells also where no folder does, as of partitions."""
 
     def keeps_from(self, other: Claim) -> str | None:
         """Say what another run cannot do meanwhile, and because of whom; None where neither is in the other's way."""
@@ -39,13 +41,15 @@ class Claim:
 
 def claim_text(claim: Claim) -> str:
     """Return it for a file, beginning as that of the host's lock does: who looks for the process finds it in both."""
-    return json.dumps({"pid": claim.pid, "what": claim.what, "writes": claim.writes, "reads": claim.reads})
+    told = {"pid": claim.pid, "what": claim.what, "pool": claim.pool, "writes": claim.writes, "reads": claim.reads}
+    return json.dumps(told)
 
 
 def parse_claim(text: str) -> Claim | None:
     """Return what claim_text has written; None for what is not, or not yet, a whole one."""
     try:
         told = json.loads(text)
-        return Claim(str(told["what"]), tuple(told["writes"]), tuple(told["reads"]), int(told["pid"]))
+        paths = tuple(told["writes"]), tuple(told["reads"])
+        return Claim(str(told["what"]), *paths, int(told["pid"]), str(told["pool"]))
     except (ValueError, KeyError, TypeError):
         return None

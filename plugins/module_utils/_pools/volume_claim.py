@@ -33,6 +33,7 @@ def claim_of(pool: str, wanted: WantedVolume, sight: VolumeSight, path: str) -> 
         f"volume {wanted.name} of pool {pool}",
         tuple(path for paths in written for path in paths),
         (*(() if changes else own), *(path for path in others if path is not None)),
+        pool=pool,
     )
 
 

@@ -171,6 +171,17 @@ def test_its_pool_goes_on(machine: VolumeMachine, more: dict[str, Any]) -> None:
     switch(machine, IMAGES, **more)
 
 
+def test_its_pool_goes_on_wherever_its_volumes_are(machine: VolumeMachine) -> None:
+    """A partition is below no folder of its pool's: the claim names the pool."""
+    place = "/dev/disk/by-id/dm-uuid-part1-mpath-3600"
+    with claimed(machine, Claim("volume a of pool images", (place,), (), 7, "others")):
+        switch(machine, IMAGES, "inactive")
+    switch(machine, IMAGES, "active")
+    refused = pytest.raises(InUseError, match=r"being copied: volume a of pool images \(pid 7\)")
+    with claimed(machine, Claim("volume a of pool images", (place,), (), 7, "images")), refused:
+        switch(machine, IMAGES, "inactive")
+
+
 def test_who_asks_for_the_same_waits(machine: VolumeMachine) -> None:
     with ExitStack() as other:
         other.enter_context(claimed(machine, Claim("volume a of pool images", ("/images/a",), (), 7)))
@@ -213,7 +224,8 @@ def test_a_file_of_the_host_stays_where_what_it_is_of_has_changed(machine: Volum
 
     with pytest.raises(ApplyError, match="/images/base is not what it was"):
         ensure(machine, WantedVolume("base", download_to="/copy"), "images", 10, False, apart)
-    assert turns == [Claim("volume base of pool images", ("/copy",), ("/images/base",), os.getpid())] * 2
+    mine = Claim("volume base of pool images", ("/copy",), ("/images/base",), os.getpid(), "images")
+    assert turns == [mine] * 2
     assert (machine.top / "copy").read_text() == "old"
     assert [path.name for path in machine.top.glob(".*.virt-san")] == []
 

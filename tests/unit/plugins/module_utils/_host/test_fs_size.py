@@ -72,6 +72,10 @@ def test_an_xfs_that_is_mounted_is_asked(device: Path, monkeypatch: pytest.Monke
 def test_what_makes_no_sense(device: Path, kind: str) -> None:
     with pytest.raises(CommandError, match=f"the superblock of its {kind} makes no sense"):
         size(device, kind)
+    put(device, 1024 + 0x38, "<H", 0xEF53)
+    put(device, 1024 + 0x18, "<I", 2**31)
+    with pytest.raises(CommandError, match=f"the superblock of its {kind} makes no sense"):
+        size(device, kind)
     os.truncate(device, 8)
     with pytest.raises(CommandError, match=f"reading the size of the {kind} on {DISK}: "):
         size(device, kind)

@@ -45,7 +45,8 @@ BASE = image("base")
 def test_what_a_run_needs(
     sight: VolumeSight, more: dict[str, Any], writes: tuple[str, ...], reads: tuple[str, ...]
 ) -> None:
-    assert claim_of("images", WantedVolume("a", **more), sight, OWN) == Claim("volume a of pool images", writes, reads)
+    wanted = Claim("volume a of pool images", writes, reads, pool="images")
+    assert claim_of("images", WantedVolume("a", **more), sight, OWN) == wanted
 
 
 def test_who_has_it() -> None:
