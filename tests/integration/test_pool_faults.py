@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from .conftest import Ansible, Lab, Run
-from .playing import Task, one, play, pool, shell
+from .playing import Task, one, play, pool, shell, volume
+from .storage_volume.staging import DISKS, DROP_GROUP, FOLDER, GROUP, LVS, MAKE_GROUP, MIB
 from .test_pools_on_luns import MAP, OURS, PLACE, SCAN, filesystem
-from .test_storage_volume import DISKS, DROP_GROUP, FOLDER, GROUP, LVS, MAKE_GROUP, MIB, volume
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from .conftest import HOSTS, Ansible, Lab
-from .playing import Task, one, play, pool, shell
-from .test_pools_on_luns import MAP, SCAN, blank
-from .test_storage_volume import HOLD, KILL, judge, stages, volume
+from ..conftest import HOSTS, Ansible, Lab
+from ..playing import Task, one, play, pool, shell, volume
+from ..test_pools_on_luns import MAP, SCAN, blank
+from .staging import HOLD, KILL, judge, stages
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(1800)]
 
