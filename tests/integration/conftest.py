@@ -204,3 +204,25 @@ def deadline(request: pytest.FixtureRequest, ansible: Ansible) -> None:
 def ansible(tmp_path_factory: pytest.TempPathFactory) -> Ansible:
     """Return a way to run Ansible on the lab."""
     return Ansible(tmp_path_factory.mktemp("ansible"), PATIENCE - SPARE)
+
+
+# What several files of tests have on the array
+
+
+@pytest.fixture(scope="module")
+def guests(lab: Lab) -> dict[str, dict[str, str]]:
+    """For each host the WWNs of a virtual HBA, and the WWID of a LUN that is mapped and zoned to that alone."""
+    wwns = {host: (f"5001a4a00000b{number}1f", f"5001a4a00000b{number}10") for number, host in enumerate(HOSTS)}
+    lab("lun", "create", *[word for host in HOSTS for word in (f"pool-{host}", "64M")])
+    for host, (wwpn, _wwnn) in wwns.items():
+        lab("lun", "map", f"pool-{host}", "27", "--initiator", wwpn, "--target", "a")
+        lab("zone", "set", f"pool-{host}", wwpn, "array:a")
+    return {host: {"wwpn": wwns[host][0], "wwnn": wwns[host][1], "wwid": lab.wwid(f"pool-{host}")} for host in HOSTS}
+
+
+@pytest.fixture(scope="module")
+def target(lab: Lab) -> Iterator[str]:
+    """The array's target, with two LUNs for both hosts."""
+    lab.provide_all({"by27": 27, "by28": 28}, "--via", "iscsi")
+    yield lab.iscsi_target()
+    lab("chap")

@@ -98,17 +98,6 @@ def port_of(lab: Lab, host: str) -> str:
     return lab.ssh(host, f"ls -d /sys/bus/pci/devices/{FABRIC_A}/virtio*/net/*/ctlr_*/host*/fc_host/host*")
 
 
-@pytest.fixture(scope="module")
-def guests(lab: Lab) -> dict[str, dict[str, str]]:
-    """For each host the WWNs of a virtual HBA, and the WWID of a LUN that is mapped and zoned to that alone."""
-    wwns = {host: (f"5001a4a00000b{number}1f", f"5001a4a00000b{number}10") for number, host in enumerate(HOSTS)}
-    lab("lun", "create", *[word for host in HOSTS for word in (f"pool-{host}", "64M")])
-    for host, (wwpn, _wwnn) in wwns.items():
-        lab("lun", "map", f"pool-{host}", "27", "--initiator", wwpn, "--target", "a")
-        lab("zone", "set", f"pool-{host}", wwpn, "array:a")
-    return {host: {"wwpn": wwns[host][0], "wwnn": wwns[host][1], "wwid": lab.wwid(f"pool-{host}")} for host in HOSTS}
-
-
 def of_guest(guests: dict[str, dict[str, str]]) -> dict[str, Any]:
     mine = {key: "{{ " + repr({host: told[key] for host, told in guests.items()}) + "[inventory_hostname] }}"
             for key in ("wwpn", "wwnn")}  # fmt: skip
@@ -189,14 +178,6 @@ SECRET, MUTUAL = "not-a-secret-12", "not-a-mutual-12"
 CHAP = {"username": "lab", "password": SECRET, "mutual_username": "array", "mutual_password": MUTUAL}
 SESSIONS = "cat /sys/class/iscsi_session/*/targetname 2>/dev/null | wc -l"
 LEFT = f"{OURS}; find /etc/iscsi/nodes /var/lib/iscsi/nodes -type f 2>/dev/null; true"
-
-
-@pytest.fixture(scope="module")
-def target(lab: Lab) -> Iterator[str]:
-    """The array's target, with two LUNs for both hosts."""
-    lab.provide_all({"by27": 27, "by28": 28}, "--via", "iscsi")
-    yield lab.iscsi_target()
-    lab("chap")
 
 
 def of_target(target: str, *portals: str, **more: Any) -> dict[str, Any]:
@@ -336,40 +317,3 @@ def test_what_could_become_a_pool(lab: Lab, ansible: Ansible, luns: list[str], t
         assert "10.77.1.98 does not tell" in told["nfs"][1]["problem"]
     assert {host: lab.devices(host) for host in HOSTS} == before
     lab.ssh("kvm1", f"wipefs -qa /dev/mapper/{luns[0]}; udevadm settle")
-
-
-# A reboot
-
-
-@pytest.mark.full
-def test_back_after_a_reboot(lab: Lab, ansible: Ansible, target: str, guests: dict[str, dict[str, str]]) -> None:
-    """Each type is started at boot; one that cannot start, as its parent has no such fabric, keeps none from it."""
-    lost = {"type": "fc_host", "wwpn": "5001a4a00000bf1f", "wwnn": "5001a4a00000bf10", "fabric": "10000005339999ff"}
-    hba = {"name": "hba", "type": "scsi", "source": {"adapter": {"type": "scsi_host", "host": FABRIC_A}}}
-    up = [{"name": "maps", "type": "mpath"}, hba, of_guest(guests), of_target(target)]
-    run = play(
-        ansible,
-        *(pool(f"{each['name']} up", **each, state="active", autostart=True) for each in up),
-        pool("lost", name="lost", type="scsi", source={"adapter": lost}, autostart=True),
-    )
-    assert all(one(run, host, "lost")["pool"]["autostart"] for host in HOSTS)
-    lab("reboot", *HOSTS)
-    status = "python3 -I /usr/local/lib/virt-san/virt-san-pools.pyz status"
-    for host in HOSTS:
-        lab.ssh(
-            host, f"for n in $(seq 90); do [ $({status} | grep -c ': active') = 4 ] && exit 0; sleep 1; done; {status}"
-        )
-        print(lab.ssh(host, "journalctl -b -o short-monotonic -t virt-san-pool"))
-        told = lab.ssh(host, f"{status}; true").splitlines()
-        assert told == [f"pool {name}: {state}" for name, state in
-                        (("array", "active"), ("guest", "active"), ("hba", "active"), ("lost", "inactive"),
-                         ("maps", "active"))]  # fmt: skip
-    again = play(
-        ansible,
-        *(pool(f"{each['name']} again", **each, state="active", autostart=True) for each in up),
-        *(pool(f"{name} gone", name=name, state="absent") for name in ("lost", *(each["name"] for each in up))),
-    )
-    for host in HOSTS:
-        # The kernel may have numbered its SCSI hosts anew: what libvirt is told of an HBA follows.
-        assert [one(again, host, f"{each['name']} again")["changed"] for each in up if each is not hba] == [False] * 3
-        assert lab.ssh(host, f"{LEFT}; {VPORTS}; systemctl list-units --all --no-legend 'virt-san*'") == ""
