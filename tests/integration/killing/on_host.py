@@ -139,6 +139,11 @@ def stock() -> Result:
         "multipathd": multipathd(),
         "vports": vports(),
         "names": names(),
+        "contents": contents(),
+        "groups": groups(),
+        "mounts": said("findmnt", "-rno", "TARGET,FSTYPE", "-t", "ext4,xfs"),
+        "sessions": sessions(),
+        "pools": said("find", "/var/lib/virt-san", "-printf", "%p %y %m %s\n"),
         "units": units(),
         "files": files(),
         "volatile": sorted(path.name for path in Path("/run").glob(OURS) if path.name != LOCK),
@@ -208,6 +213,29 @@ def names() -> list[str]:
     """Return the names udev gives to disks, and those of the maps."""
     places = ("/dev/disk/by-id", "/dev/mapper")
     return sorted(f"{place}/{name}" for place in places if os.path.isdir(place) for name in os.listdir(place))
+
+
+def contents() -> Result:
+    """Return what is on LUNs that have a map, and where."""
+    devices = [path for path in Path("/dev/disk/by-id").glob("dm-uuid-mpath-*") if path.exists()]
+    return {device.name: said("wipefs", "-n", "--noheadings", "-o", "OFFSET,TYPE", str(device)) for device in devices}
+
+
+def groups() -> list[str]:
+    """Return volume groups and logical volumes, without what LVM makes up for each anew."""
+    return said("vgs", "--noheadings", "-o", "vg_name,vg_systemid,vg_extent_count,pv_count") + said(
+        "lvs", "--noheadings", "-o", "vg_name,lv_name,lv_size,lv_active,lv_tags"
+    )
+
+
+def sessions() -> list[str]:
+    there = sorted((SYS / "class/iscsi_session").glob("session*"))
+    return sorted(f"{read(one / 'targetname')} {portals(one)}" for one in there)
+
+
+def portals(session: Path) -> str:
+    number = session.name.removeprefix("session")
+    return read(SYS / f"class/iscsi_connection/connection{number}:0/persistent_address")
 
 
 def units() -> Result:
