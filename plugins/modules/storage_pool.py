@@ -543,7 +543,8 @@ pool:
       type: dict
     fills_device:
       description:
-        - Whether the file system of O(type=fs) takes all of its LUN, where that is changed, as the LUN has grown.
+        - Whether the file system of O(type=fs), or the GPT of O(type=disk), takes all of its LUN, where that is
+          changed, as the LUN has grown.
       type: bool
     group:
       description:

@@ -207,7 +207,8 @@ pools:
           type: str
     problem:
       description:
-        - Why something is not known of the pool, or which PVs its volume group lacks. V(null) if all is well.
+        - Why something is not known of the pool or of what is on its device, as of one that has become smaller than its
+          GPT says, or which PVs its volume group lacks. V(null) if all is well.
       type: str
 error:
   description: Kind of failure - V(InputError), V(UnavailableError) (no lxml).

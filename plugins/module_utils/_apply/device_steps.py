@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ansible_collections.virt.san.plugins.module_utils._apply import group
-from ansible_collections.virt.san.plugins.module_utils._apply.disks import inspect
+from ansible_collections.virt.san.plugins.module_utils._apply.disks import confirm, inspect
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     CommandError,
     InUseError,
@@ -21,6 +21,7 @@ from ansible_collections.virt.san.plugins.module_utils._host import ext4, mkfs, 
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.signatures import END
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
+from ansible_collections.virt.san.plugins.module_utils._model.partitions import Table
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools import steps
 
@@ -36,6 +37,8 @@ def perform(host: Host, step: Step, timeout: float) -> bool:
         _erase(host, step)
     elif isinstance(step, steps.MakeTable):
         _make_table(host, step, timeout)
+    elif isinstance(step, steps.GrowTable):
+        _grow_table(host, step, timeout)
     elif isinstance(step, steps.EraseTable):
         _erase_table(host, step)
     else:
@@ -63,7 +66,7 @@ def _require_blank(host: Host, step: steps.DeviceStep) -> None:
         raise RefusedError(f"{step.disk.label} is not blank any more: {told}")
 
 
-def _contents(host: Host, step: steps.DeviceStep, tables: bool = False) -> Contents:
+def _contents(host: Host, step: steps.DeviceStep | steps.GrowTable, tables: bool = False) -> Contents:
     """Return what is on a device now, past every cache: who had it mounted when this was planned does not any more."""
     return inspect(host, [replace(step.disk, uses=())], tables)[0].contents
 
@@ -96,15 +99,50 @@ def _erase(host: Host, step: steps.EraseFilesystem) -> None:
 def _erase_table(host: Host, step: steps.EraseTable) -> None:
     """Erase a table and its partitions. Raises RefusedError if anything else is there, InUseError for one in use."""
     found = _contents(host, step, tables=True)
-    table = found.table
-    if table is None or table.identity != step.identity:
-        told = found.problem or table or ", ".join(map(str, found.signatures)) or "nothing"
-        raise RefusedError(f"{step.disk.label} is not erased: on it is {told}, not the table {step.identity}")
+    table = _require_table(step, found, "erased")
     # A file system that began where the next table has a partition again would come to life there.
     ends = [(one.start, one.start + one.size) for one in table.partitions if not one.extended]
     heads = [(begin, min(END, end - begin)) for begin, end in ends]
     tails = [(max(begin, end - END), min(END, end - begin)) for begin, end in ends]
     group.erase(host, step.disk, (*heads, *tails))
+
+
+def _require_table(step: steps.EraseTable | steps.GrowTable, found: Contents, what: str) -> Table:
+    table = found.table
+    if table is None or table.identity != step.identity:
+        told = found.problem or table or ", ".join(map(str, found.signatures)) or "nothing"
+        raise RefusedError(f"{step.disk.label} is not {what}: on it is {told}, not the table {step.identity}")
+    return table
+
+
+def _grow_table(host: Host, step: steps.GrowTable, timeout: float) -> None:
+    """Have a table reach to the end of its device, as partitions are made: read right before and right after.
+
+    Raises RefusedError for another table, CommandError where it is not as it was but for its end, IdentityError.
+    """
+    disk = step.disk
+    confirm(host, () if disk.unit is None else (disk.unit,))
+    before = _require_table(step, _contents(host, step, tables=True), "grown")
+    if not before.growth(disk.size):
+        return  # another host was quicker
+    partitions.grow_table(host, disk.path, timeout)
+    found = _contents(host, step, tables=True)
+    after = found.table
+    if after is None or _but_its_end(after) != _but_its_end(before):
+        raise CommandError(
+            f"the partition table on {disk.label} is not as it was: {found.problem or after or 'it is gone'}, before "
+            f"it was {before}. Two hosts have changed it at once, or its device does not keep what is written. Compare "
+            "`sfdisk --dump` on all hosts before anything else is done",
+            path=disk.path,
+        )
+    if after.growth(disk.size):
+        raise CommandError(f"{disk.label} has {disk.size} bytes, but its gpt still ends at byte {after.ends}")
+
+
+def _but_its_end(table: Table) -> Table:
+    """Return what stays of a table that grows. By which names this host has partitions does not belong to it."""
+    same = tuple(replace(one, path="") for one in table.partitions)
+    return replace(table, partitions=same, usable=None, ends=None)
 
 
 def refuse_mounted_elsewhere(host: Host, step: steps.Mount) -> None:

@@ -18,6 +18,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.signatures import r
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
+from ansible_collections.virt.san.plugins.module_utils._model.partitions import Table
 from ansible_collections.virt.san.plugins.module_utils._plan.disks import Sight, resolve
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
 
@@ -42,12 +43,12 @@ def inspect(host: Host, disks: Iterable[Disk], tables: bool = False) -> tuple[In
 
 
 def _look_into(host: Host, disk: Disk, tables: bool) -> Contents:
-    from ansible_collections.virt.san.plugins.module_utils._host import ext4, fs_size, partitions
+    from ansible_collections.virt.san.plugins.module_utils._host import ext4, fs_size
 
     found = read_contents(host, disk.path, mounted=bool(disk.mounts))
     try:
         if tables and any(one.usage == "partition-table" for one in found.signatures):
-            found = replace(found, table=partitions.read_table(host, disk.path))
+            found = replace(found, table=_read_table(host, disk, {one.kind for one in found.signatures}))
         if not disk.mounts and any(one.kind == ext4.KIND for one in found.signatures):
             found = replace(found, mmp=ext4.read_mmp(host, disk.path))
         for kind in {one.kind for one in found.signatures} & set(fs_size.KINDS):
@@ -55,6 +56,26 @@ def _look_into(host: Host, disk: Disk, tables: bool) -> Contents:
     except CommandError as error:
         return Contents(problem=error.message)
     return found
+
+
+def _read_table(host: Host, disk: Disk, kinds: set[str]) -> Table:
+    """Return the table on a device with these signatures. Raises CommandError, also for a gpt that reaches beyond it.
+
+    The end of such a one is gone, or another host, which knows better how large the device is, has let it grow. Any
+    tool would take what is left for something else, and mend it.
+    """
+    from ansible_collections.virt.san.plugins.module_utils._host import gpt, partitions
+
+    ends = gpt.read_end(host, disk.path) if kinds & gpt.KINDS else None
+    if ends is not None and ends > disk.size:
+        raise CommandError(
+            f"{disk.label} has {disk.size} bytes, and the gpt on it ends at byte {ends}. Nothing is written there: "
+            "either the LUN was made smaller and has to be as large again, or it has grown and this host does not know "
+            "it yet (virt.san.scsi_device, size: current)",
+            path=disk.path,
+        )
+    table = partitions.read_table(host, disk.path)
+    return replace(table, ends=ends) if table.kind == "gpt" else table
 
 
 @contextmanager

@@ -124,9 +124,11 @@ def _facts(
         told["problem"] = error.message
     except OSError as error:
         told["problem"] = str(error)
-    silent = [f"{path}: {why}" for path, why in seen.silent.items() if path in (*pool.needs.folders, *pool.needs.space)]
-    if silent and told.get("problem") is None:
-        told["problem"] = "; ".join(silent)
+    places, devices = (*pool.needs.folders, *pool.needs.space), pool.needs.devices
+    unknown = [f"{path}: {why}" for path, why in seen.silent.items() if path in places]
+    unknown += [one.contents.problem for name, one in seen.devices.items() if name in devices and one.contents.problem]
+    if unknown and told.get("problem") is None:
+        told["problem"] = "; ".join(unknown)
     return told
 
 

@@ -35,7 +35,7 @@ def perform(host: Host, step: Step, timeout: float) -> None:
 
 def _perform_elsewhere(host: Host, step: Step, timeout: float) -> bool:
     """Have a step carried out by the file that it is for; tell whether there is one. Each is loaded as it is asked."""
-    if isinstance(step, steps.DeviceStep):
+    if isinstance(step, (steps.DeviceStep, steps.GrowTable)):
         from ansible_collections.virt.san.plugins.module_utils._apply import device_steps
 
         if device_steps.perform(host, step, timeout):

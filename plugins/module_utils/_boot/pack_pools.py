@@ -52,6 +52,7 @@ FILES: tuple[str, ...] = (
     "_host/fc.py",
     "_host/folders.py",
     "_host/fs_size.py",
+    "_host/gpt.py",
     "_host/guarded.py",
     "_host/hbas.py",
     "_host/host.py",

@@ -20,6 +20,8 @@ DEADLINE = 60.0
 
 WHERE = "fdisk on Debian, util-linux elsewhere; role virt.san.host does"
 
+_UNKNOWN = "unrecognized option"
+
 _NUMBER = re.compile(r"^.*?(\d+)$")
 
 
@@ -63,6 +65,26 @@ def set_type(host: Host, path: str, number: int, kind: str, deadline: float) -> 
     """Say what a partition is for. Raises CommandError."""
     argv = ["sfdisk", *QUIETLY, "--part-type", path, str(number), kind]
     _run(host, argv, path, "changing the type of a partition of", deadline)
+
+
+def grow_table(host: Host, path: str, deadline: float) -> None:
+    """Have a gpt reach to the end of its device, which has grown: its copy goes there, and no partition is touched.
+
+    The copy is written first, and the header that names it after that: killed in between, the table ends where it did.
+    Raises CommandError, UnavailableError where sfdisk is missing or too old.
+    """
+    # Any other change of a table does so on its way, too (util-linux 2.32).
+    argv = ["sfdisk", *QUIETLY, "--relocate", "gpt-bak-std", path]
+    try:
+        _run(host, argv, path, "growing the partition table on", deadline)
+    except CommandError as error:
+        if _UNKNOWN not in error.details.get("stderr", ""):
+            raise
+        raise UnavailableError(
+            f"growing the partition table on {path} needs sfdisk of util-linux 2.36 or later. Have another host that "
+            "sees the device do it",
+            path=path,
+        ) from error
 
 
 def delete_partition(host: Host, path: str, number: int, deadline: float) -> None:

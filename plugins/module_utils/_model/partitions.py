@@ -55,6 +55,8 @@ class Table:
     """The first byte that partitions may take; None where the table does not say."""
     sector: int = 512
     """Bytes that the table counts in."""
+    ends: int | None = None
+    """The byte behind its copy, which a gpt has where its device ended once; None where there is none."""
 
     @property
     def allocated(self) -> int:
@@ -74,6 +76,14 @@ class Table:
         if self.first is not None and self.usable is not None:
             return min(self.first + self.usable, size)
         return min(size, DOS_SECTORS * self.sector)
+
+    def growth(self, size: int) -> int:
+        """Return the bytes by which it falls short of a device of `size` bytes, if a partition would gain by them.
+
+        A dos table has nothing at the end of its device, and so never falls short of what it reaches.
+        """
+        short = 0 if self.ends is None else size - self.ends
+        return short if short >= MIB else 0
 
     def gaps(self, size: int) -> tuple[tuple[int, int], ...]:
         """Return what is free on a device of `size` bytes: first byte, and length in whole MiB; by their places."""

@@ -17,7 +17,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools import devices
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, Needs, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import Inspected
 from ansible_collections.virt.san.plugins.module_utils._pools.folders import check_device_target, check_source
-from ansible_collections.virt.san.plugins.module_utils._pools.steps import EraseTable, MakeTable
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import EraseTable, GrowTable, MakeTable
 
 MADE = ("gpt", "dos")
 FORMATS = (None, "unknown", *MADE)
@@ -67,7 +67,10 @@ class DiskPool:
         return (*blank, MakeTable(found.disk, kind, _identity(pool, found.disk, kind)))
 
     def adjust(self, pool: PoolDefinition, seen: Seen) -> Changes:
-        return Changes()
+        found, table = devices.device(pool, seen), own_table(pool, seen)
+        if found is None or table is None or found.disk.read_only:
+            return Changes()
+        return _growth(pool, found.disk, table)
 
     def start(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
         return ()
@@ -97,7 +100,7 @@ class DiskPool:
         found, table = devices.device(pool, seen), own_table(pool, seen)
         if found is None or table is None:
             return None
-        capacity = found.disk.size if table.usable is None else table.usable
+        capacity = table.end(found.disk.size) if table.usable is None else table.usable
         return Space(capacity, max(capacity - table.allocated, 0))
 
 
@@ -122,6 +125,22 @@ def own_table(pool: PoolDefinition, seen: Seen) -> Table | None:
     if found is None or table is None:
         return None
     return table if table.identity in (_identity(pool, found.disk, table.kind), pool.kept.adopted) else None
+
+
+def _growth(pool: PoolDefinition, disk: Disk, table: Table) -> Changes:
+    """Return what has the pool's table reach to the end of its device, which has grown; one of others stays."""
+    gain = table.growth(disk.size)
+    if not gain or table.usable is None:
+        return Changes()
+    if table.identity != _identity(pool, disk, table.kind):
+        told = f"{disk.label} has {disk.size} bytes, and the {table.kind} on it ends at byte {table.ends}"
+        tool = f"sfdisk --no-reread --no-tell-kernel --relocate gpt-bak-std {disk.path}"
+        return Changes(warnings=(f"{told}. Others have made it, so it stays as it is; {tool} has it grow",))
+    return Changes(
+        (GrowTable(disk, table.identity),),
+        {"fills_device": False, "capacity": table.usable},
+        {"fills_device": True, "capacity": table.usable + gain},
+    )
 
 
 def _refuse_foreign(pool: PoolDefinition, found: Inspected) -> None:

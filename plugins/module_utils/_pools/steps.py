@@ -198,6 +198,20 @@ class MakeTable(DeviceStep):
 
 
 @dataclass(frozen=True)
+class GrowTable:
+    """Have a gpt reach to the end of its device, which has grown. Its partitions stay as they are, and may be in use.
+
+    Not a DeviceStep: to keep other hosts off the device would end the writes of guests that have a partition there.
+    """
+
+    disk: Disk
+    identity: str
+
+    def describe(self) -> str:
+        return f"grow the partition table on {self.disk.label} to the {self.disk.size} bytes of its device"
+
+
+@dataclass(frozen=True)
 class EraseTable(DeviceStep):
     """Erase a partition table and both ends of its partitions, of which none may be in use by then."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from ..conftest import HOSTS, Ansible, Lab
 from ..playing import Task, one, play, pool, shell, volume
-from ..test_pools_on_luns import MAP, SCAN, blank
+from ..test_pools_on_luns import GROW, MAP, SCAN, blank
 from .staging import HOLD, KILL, judge, stages
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(1800)]
@@ -237,6 +237,69 @@ def test_copies(lab: Lab, ansible: Ansible, gpt: str) -> None:
     lab.ssh("kvm1", f"cmp {base} {done['volume']['path']}; rm {base} {back}")
     names = ("first", "second", "third")
     play(ansible, *(volume(f"{name} gone", pool=POOL, name=name, state="absent") for name in names), hosts="kvm1")
+
+
+def told_of_the_other(ansible: Ansible, wanted: dict[str, Any]) -> None:
+    """For kvm2 the LUN has become smaller than its table: that is told, and nothing is written."""
+    late = play(
+        ansible,
+        pool("late", **wanted, may_fail=True),
+        pool("overwritten", **{**wanted, "build": "overwrite"}, may_fail=True),
+        info("listed"),
+        hosts="kvm2",
+    )
+    (listed,) = one(late, "kvm2", "listed")["pools"]
+    for told in (one(late, "kvm2", "late")["msg"], one(late, "kvm2", "overwritten")["msg"], listed["problem"]):
+        assert "this host does not know it yet" in told
+
+
+def test_a_lun_that_grows(lab: Lab, ansible: Ansible, gpt: str) -> None:
+    """Its table follows, beside a partition that is mounted; a host that does not know the new size writes nothing."""
+    device, old, wanted = f"/dev/mapper/{gpt}", path_of(gpt, 1), with_table(gpt, "gpt")["virt.san.storage_pool"]
+    look = f"sfdisk --dump {device} | grep -v last-lba; cat /mnt/data; ls {device}-part*; blockdev --getsize64 {old}"
+    before = play(
+        ansible,
+        volume("old", pool=POOL, name="old", capacity="160M"),
+        shell("mounted", f"mkfs.ext4 -q {old} && mount {old} /mnt && echo precious > /mnt/data"),
+        shell("before", look),
+        info("small"),
+        hosts="kvm1",
+    )
+    lab("lun", "resize", "parts64", "256M")
+    lab.ssh("kvm1", GROW.format(wwid=gpt))
+    run = play(
+        ansible,
+        volume("no room", pool=POOL, name="new", capacity="60M", may_fail=True),
+        pool("check", check=True, **wanted),
+        shell("checked", look),
+        pool("grow", **wanted),
+        pool("again", **wanted),
+        shell("after", f"{look} && sfdisk --verify {device} >/dev/null"),
+        volume("new", pool=POOL, name="new", capacity="60M"),
+        hosts="kvm1",
+    )
+    check, grow, again = (one(run, "kvm1", title) for title in ("check", "grow", "again"))
+    assert [told["changed"] for told in (check, grow, again)] == [True, True, False]
+    assert len(grow["steps"]) == 1
+    assert (check["steps"], check["diff"]) == (grow["steps"], grow["diff"])
+    small = one(before, "kvm1", "small")["pools"][0]["capacity"]
+    assert [told["pool"]["capacity"] - small for told in (check, grow, again)] == [0, 64 * MIB, 64 * MIB]
+    assert "the largest gap has" in one(run, "kvm1", "no room")["msg"]
+    looks = [one(before, "kvm1", "before"), one(run, "kvm1", "checked"), one(run, "kvm1", "after")]
+    assert len({told["stdout"] for told in looks}) == 1
+    assert "precious" in looks[0]["stdout"]
+    told_of_the_other(ansible, wanted)
+    lab.ssh("kvm2", GROW.format(wwid=gpt))
+    told = play(
+        ansible,
+        pool("in time", **wanted),
+        volume("new", pool=POOL, name="new", capacity="60M"),
+        shell("its size", f"blockdev --getsize64 {path_of(gpt, 2)}"),
+        hosts="kvm2",
+    )
+    assert one(told, "kvm2", "its size")["stdout"] == str(60 * MIB)
+    lab.ssh("kvm1", "umount /mnt")
+    play(ansible, *(volume(name, pool=POOL, name=name, state="absent") for name in ("old", "new")), hosts="kvm1")
 
 
 def test_a_dos_table(lab: Lab, ansible: Ansible, lun: str) -> None:

@@ -13,7 +13,10 @@ import json
 import os
 import re
 import shutil
+import struct
+import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +55,8 @@ class PartMachine(VolumeMachine):
             told.update(id=f"0x{identity[:8]}")
         self.write({**told, "partitions": []})
         self._file(one.path, SIZE)
+        if kind == "gpt":
+            self.put_header(SIZE)
         folder = self.top / f"sys/class/block/{one.kernel}"
         folder.mkdir(parents=True)
         (self.top / "sbin/kpartx").touch()
@@ -102,6 +107,18 @@ class PartMachine(VolumeMachine):
         log = self.top / "changes"
         return log.read_text().splitlines() if log.exists() else []
 
+    def put_header(self, end: int) -> None:
+        """Have the header of the gpt say that its copy ends at a byte."""
+        first = struct.pack("<8sIIIIQQ", b"EFI PART", 0x10000, 40, 0, 0, 1, end // 512 - 1)
+        with (self.top / self.disk.path[1:]).open("r+b") as stream:
+            stream.seek(512)
+            stream.write(first[:16] + struct.pack("<I", zlib.crc32(first)) + first[20:])
+
+    def resize(self, size: int) -> None:
+        """Have the disk be larger or smaller."""
+        self._file(self.disk.path, size)
+        self.disk = replace(self.disk, size=size)
+
     # What tools do
 
     def _command(self, argv: Sequence[str], deadline: float, stdin: str | None) -> Completed:
@@ -126,6 +143,7 @@ class PartMachine(VolumeMachine):
 
     def _sfdisk(self, words: list[str], stdin: str) -> str:
         assert words[:5] == QUIETLY
+        self._relocate()
         told, words = self.read_table(), words[5:]
         rows = self.rows()
         if words[0] == "--append" or words[:3] == ["--wipe-partitions", "always", "--append"]:
@@ -147,6 +165,8 @@ class PartMachine(VolumeMachine):
             if not self._is_free(given, others):
                 return "Failed to resize partition"
             self.write({**told, "partitions": [*others.values(), {**rows[number], **given}]})
+        elif words[0] == "--relocate":
+            assert words[1:] == ["gpt-bak-std", self.disk.path]
         elif words[0] == "--part-type":
             rows[int(words[2])]["type"] = words[3]
             self.write({**told, "partitions": list(rows.values())})
@@ -155,6 +175,13 @@ class PartMachine(VolumeMachine):
             del rows[int(words[2])]
             self.write({**told, "partitions": list(rows.values())})
         return ""
+
+    def _relocate(self) -> None:
+        """Have the copy of a gpt at the end of the disk: every write of sfdisk does that."""
+        told = self.read_table()
+        if told["label"] == "gpt":
+            self.write({**told, "lastlba": self.disk.size // 512 - 34})
+            self.put_header(self.disk.size)
 
     def _is_free(self, one: dict[str, Any], rows: dict[int, dict[str, Any]]) -> bool:
         end = one["start"] + one["size"]

@@ -209,13 +209,25 @@ class World:
         elif isinstance(step, doing.Unmount):
             assert step.force or not self.users.get(step.point)
             del mounts[step.point]
-        elif isinstance(step, doing.GrowFilesystem):
-            assert mounts[step.point].device == step.disk.kernel
-            (name,) = [name for name, lun in LUNS.items() if lun.kernel == step.disk.kernel]
-            return replace(self, contents={**self.contents, name: replace(self.contents[name], filled=step.disk.size)})
+        elif isinstance(step, (doing.GrowFilesystem, doing.GrowTable)):
+            return self._grown(step)
         else:
             return self._written(step)
         return replace(self, folders=folders, mounts=mounts)
+
+    def _grown(self, step: doing.GrowFilesystem | doing.GrowTable) -> World:
+        (name,) = [name for name, lun in LUNS.items() if lun.kernel == step.disk.kernel]
+        if isinstance(step, doing.GrowFilesystem):
+            assert self.mounts[step.point].device == step.disk.kernel
+            return replace(self, contents={**self.contents, name: replace(self.contents[name], filled=step.disk.size)})
+        before = self.contents[name].table
+        assert before is not None
+        assert (before.kind, before.identity) == ("gpt", step.identity)
+        assert before.usable is not None
+        gain = before.growth(step.disk.size)
+        assert gain, "written for nothing"
+        grown = replace(before, usable=before.usable + gain, ends=step.disk.size)
+        return replace(self, contents={**self.contents, name: replace(self.contents[name], table=grown)})
 
     def _mounted(self, step: doing.Mount) -> Mounted:
         if step.kind == "nfs":

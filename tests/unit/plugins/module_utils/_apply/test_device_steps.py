@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     EraseFilesystem,
     EraseTable,
     GrowFilesystem,
+    GrowTable,
     MakeFilesystem,
     MakeTable,
     Mount,
@@ -205,3 +207,79 @@ def test_grown_and_read_back(told, tmp_path, monkeypatch) -> None:
     left[0] = 16 * MIB
     with pytest.raises(CommandError, match=f"has {one.size} bytes, but its ext4 still takes {one.size - 16 * MIB}"):
         pool_steps.perform(Host(str(tmp_path)), step, 9.0)
+
+
+# A table that grows
+
+GROW = GrowTable(disk(1), UUID)
+PARTS = (Partition("/dev/mapper/lun1-part1", MIB, 8 * MIB, "83", 1, "u1", "db01"),)
+
+
+def ending(at: int, *parts: Partition, identity: str = UUID) -> Contents:
+    inside = table("gpt", identity, *(parts or PARTS))
+    assert inside.table is not None
+    return replace(inside, table=replace(inside.table, usable=at - 2 * MIB, ends=at))
+
+
+@pytest.fixture
+def grown(told, tmp_path, monkeypatch) -> Callable[..., None]:
+    """What carries the step out on a device, of which is told what is on it before and after."""
+
+    def run(before: Contents, after: Contents) -> None:
+        found(monkeypatch, before)
+        monkeypatch.setattr(device_steps, "confirm", lambda _host, units: told.append(("confirm", *units)))
+
+        def grow(_host, *words):
+            told.append(("grow", *words))
+            found(monkeypatch, after)
+
+        monkeypatch.setattr(partitions, "grow_table", grow)
+        pool_steps.perform(Host(str(tmp_path)), GROW, 9.0)
+
+    return run
+
+
+WRITTEN = [("confirm", disk(1).unit), ("grow", "/dev/mapper/lun1", 9.0)]
+SHORT, SIZE = disk(1).size - MIB, disk(1).size
+
+
+def test_a_table_is_grown(told, grown) -> None:
+    """Names of partitions below /dev come and go as this host likes."""
+    grown(ending(SHORT), ending(SIZE, replace(PARTS[0], path="/dev/dm-7p1")))
+    assert told == WRITTEN
+
+
+def test_another_host_was_quicker(told, grown) -> None:
+    grown(ending(SIZE), Contents())
+    assert told == WRITTEN[:1], "not written for nothing"
+
+
+@pytest.mark.parametrize(
+    ("contents", "says"),
+    [
+        (ending(SHORT, identity=OTHER), f"on it is gpt {OTHER} with 1 partition, not the table {UUID}"),
+        (Contents(problem="the gpt on it ends at byte 5"), "on it is the gpt on it ends at byte 5"),
+        (Contents(), "on it is nothing"),
+    ],
+)
+def test_another_table_by_now_is_not_grown(told, grown, contents, says) -> None:
+    with pytest.raises(RefusedError, match=f"is not grown: {says}"):
+        grown(contents, Contents())
+    assert told == WRITTEN[:1]
+
+
+@pytest.mark.parametrize(
+    ("contents", "says"),
+    [
+        (ending(SHORT), f"has {SIZE} bytes, but its gpt still ends at byte {SHORT}"),
+        (ending(SIZE, replace(PARTS[0], size=9 * MIB)), "is not as it was: gpt"),
+        (ending(SIZE, PARTS[0], replace(PARTS[0], number=2)), r"with 2 partitions, before it was gpt .* 1 partition\."),
+        (ending(SIZE, identity=OTHER), f"is not as it was: gpt {OTHER}"),
+        (Contents(), "is not as it was: it is gone"),
+        (Contents(problem="late"), "is not as it was: late"),
+    ],
+)
+def test_what_was_written_is_not_believed(told, grown, contents, says) -> None:
+    with pytest.raises(CommandError, match=says):
+        grown(ending(SHORT), contents)
+    assert told == WRITTEN

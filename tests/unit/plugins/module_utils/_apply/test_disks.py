@@ -16,7 +16,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     NotFoundError,
     RefusedError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import children, ext4, fs_size, partitions, signatures
+from ansible_collections.virt.san.plugins.module_utils._host import children, ext4, fs_size, gpt, partitions, signatures
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents, Mmp, Signature
 from ansible_collections.virt.san.plugins.module_utils._model.partitions import Table
@@ -120,13 +120,37 @@ def test_how_much_of_it_is_filled(host, monkeypatch) -> None:
 
 def test_tables_where_they_are_asked_for(host, monkeypatch) -> None:
     (disk,) = disks.read_disks(host, read_san(host), ["/dev/vda"]).values()
-    gpt = (Signature("gpt", "partition-table", 512, 8),)
-    monkeypatch.setattr(disks, "read_contents", lambda _host, _path, mounted: Contents(gpt))
+    inside = (Signature("gpt", "partition-table", 512, 8),)
+    monkeypatch.setattr(disks, "read_contents", lambda _host, _path, mounted: Contents(inside))
     monkeypatch.setattr(partitions, "read_table", lambda _host, path: Table("gpt", path))
+    monkeypatch.setattr(gpt, "read_end", lambda _host, path: {"/dev/vda": disk.size}[path])
     assert disks.inspect(host, [disk])[0].contents.table is None
-    assert disks.inspect(host, [disk], tables=True)[0].contents.table == Table("gpt", "/dev/vda")
+    assert disks.inspect(host, [disk], tables=True)[0].contents.table == Table("gpt", "/dev/vda", ends=disk.size)
     monkeypatch.setattr(disks, "read_contents", lambda _host, _path, mounted: Contents())
     assert disks.inspect(host, [disk], tables=True)[0].contents == Contents()
+
+
+def test_a_gpt_that_reaches_beyond_its_device(host, monkeypatch) -> None:
+    """sfdisk (2.38) takes the protective MBR of such a one for a dos table: it is not asked."""
+    (disk,) = disks.read_disks(host, read_san(host), ["/dev/vda"]).values()
+    left = (Signature("PMBR", "partition-table", 510, 2),)
+    monkeypatch.setattr(disks, "read_contents", lambda _host, _path, mounted: Contents(left, 510))
+    monkeypatch.setattr(partitions, "read_table", lambda _host, _path: pytest.fail("not to be asked"))
+    monkeypatch.setattr(gpt, "read_end", lambda _host, _path: disk.size + 512)
+    found = disks.inspect(host, [disk], tables=True)[0].contents
+    assert found == Contents(problem=found.problem)
+    assert f"has {disk.size} bytes, and the gpt on it ends at byte {disk.size + 512}. Nothing is" in found.problem
+
+
+def test_only_a_gpt_has_an_end_of_its_own(host, monkeypatch) -> None:
+    """What is left of another one at its place says nothing of a dos table."""
+    (disk,) = disks.read_disks(host, read_san(host), ["/dev/vda"]).values()
+    monkeypatch.setattr(partitions, "read_table", lambda _host, _path: Table("dos", "0x1"))
+    monkeypatch.setattr(gpt, "read_end", lambda _host, _path: 2**20)
+    for kind in ("dos", "PMBR"):
+        inside = (Signature(kind, "partition-table", 510, 2),)
+        monkeypatch.setattr(disks, "read_contents", lambda _host, _path, mounted, inside=inside: Contents(inside))
+        assert disks.inspect(host, [disk], tables=True)[0].contents.table == Table("dos", "0x1")
 
 
 def test_a_lun_that_is_another_by_now(host, kernel) -> None:

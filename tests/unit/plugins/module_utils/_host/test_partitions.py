@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, SanError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Completed, Host
 from ansible_collections.virt.san.plugins.module_utils._host.partitions import (
     add_partition,
     delete_partition,
+    grow_table,
     make_table,
     parse_table,
     read_table,
@@ -119,6 +120,7 @@ def test_the_commands(tmp_path: Path) -> None:
     resize_partition(host, DISK, part, 2**24, 4096, 5.0)
     set_type(host, DISK, 3, "83", 5.0)
     delete_partition(host, DISK, 3, 5.0)
+    grow_table(host, DISK, 5.0)
     quietly = "sfdisk --quiet --wipe never --no-reread --no-tell-kernel"
     script = f'part3 : start=2048, size=2048, type={LINUX}, name="db01"'
     assert log.read_text().splitlines() == [
@@ -126,6 +128,7 @@ def test_the_commands(tmp_path: Path) -> None:
         f"{quietly} -N 3 {DISK} <- 'start=2048, size=4096\\n'",
         f"{quietly} --part-type {DISK} 3 83 <- None",
         f"{quietly} --delete {DISK} 3 <- None",
+        f"{quietly} --relocate gpt-bak-std {DISK} <- None",
     ]
 
 
@@ -135,3 +138,20 @@ def test_without_sfdisk(tmp_path: Path) -> None:
 
     with pytest.raises(UnavailableError, match=r"needs sfdisk: install it \(fdisk on Debian"):
         read_table(Host(str(tmp_path), run), DISK)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "kind", "says"),
+    [
+        (
+            "sfdisk: unrecognized option '--relocate'\nTry 'sfdisk --help' for more information.",
+            UnavailableError,
+            f"growing the partition table on {DISK} needs sfdisk of util-linux 2.36 or later",
+        ),
+        (f"sfdisk: cannot open {DISK}: Input/output error", CommandError, "exit code 1: sfdisk: cannot open"),
+    ],
+)
+def test_where_a_table_cannot_grow(tmp_path: Path, stderr: str, kind: type[SanError], says: str) -> None:
+    host = Host(str(tmp_path), lambda argv, _deadline, _stdin: Completed(tuple(argv), 1, "", stderr))
+    with pytest.raises(kind, match=says):
+        grow_table(host, DISK, 5.0)

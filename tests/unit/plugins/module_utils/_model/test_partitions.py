@@ -30,6 +30,13 @@ def test_a_dos_table_ends_where_it_can_count_to() -> None:
     assert Table("dos", "0x1", sector=4096).end(2**50) == 2**44
 
 
+def test_how_far_it_falls_short() -> None:
+    """Of what no partition gains by, nothing is told."""
+    known = Table("gpt", "0f0f", ends=SIZE)
+    assert [known.growth(SIZE + more) for more in (-512, 0, MIB - 512, MIB, MIB + 512)] == [0, 0, 0, MIB, MIB + 512]
+    assert (Table("dos", "0x1").growth(SIZE), Table("gpt", "0f0f").growth(SIZE)) == (0, 0)
+
+
 def test_room_behind() -> None:
     table = Table("gpt", "0f0f", 62 * MIB, (part(1, 1, 2), part(3, 5, 1), part(2, 7, 2)), first=MIB)
     assert [table.room_behind(one, SIZE) // MIB for one in table.partitions] == [2, 1, 54]

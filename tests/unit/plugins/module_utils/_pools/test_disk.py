@@ -28,7 +28,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs,
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice, Inspected
 from ansible_collections.virt.san.plugins.module_utils._pools.disk import DiskPool
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, Wanted
-from ansible_collections.virt.san.plugins.module_utils._pools.steps import EraseTable, MakeTable
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import EraseTable, GrowTable, MakeTable
 from ansible_collections.virt.san.tests.unit.support.groups import disk, group, label_of, pv, sight
 from ansible_collections.virt.san.tests.unit.support.multipathing import wwid
 from ansible_collections.virt.san.tests.unit.support.pool_world import ONE, PARTS, TWO, World, filesystem, table
@@ -163,6 +163,8 @@ def test_its_size() -> None:
     seen = world(replace(inside, table=replace(inside.table, usable=2**25))).seen
     assert KIND.space(PARTS, seen) == Space(2**25, 2**25 - 2**23)
     assert KIND.space(DOS, world(table("dos", f"0x{OWN[:8]}")).seen) == Space(disk(1).size, disk(1).size)
+    huge = Seen(devices={ONE: Inspected(replace(disk(1), size=2**42), table("dos", f"0x{OWN[:8]}"))})
+    assert KIND.space(DOS, huge) == Space(2**41, 2**41), "it reaches no farther"
     assert KIND.space(PARTS, Seen()) is None
 
 
@@ -204,3 +206,71 @@ def test_a_signature_beside_it_is_somebody_elses() -> None:
     stray = replace(inside, signatures=(*inside.signatures, Signature("xfs", "filesystem", 0, 4, "u")))
     with pytest.raises(RefusedError, match="not blank"):
         known(stray).plan(PRESENT)
+
+
+# A LUN that has grown
+
+
+def ending(at: int, identity: str = OWN, pool: PoolDefinition = PARTS) -> World:
+    """Return a world in which the table, with a partition, ends at a byte."""
+    inside = table("gpt", identity, PART)
+    assert inside.table is not None
+    return known(replace(inside, table=replace(inside.table, usable=at - 2**21, ends=at)), pool)
+
+
+def test_a_lun_that_has_grown_is_used_whole() -> None:
+    """Whether the pool runs or not: its table is all there is to it. The second time there is nothing to do."""
+    size = disk(1).size
+    for noted in (None, PARTS):
+        grown = ending(size - 2**23)
+        grown = replace(grown, known=replace(grown.known, started=noted and grown.known.pool))
+        plan = grown.plan(PRESENT)
+        assert plan.describe() == [
+            f"grow the partition table on /dev/mapper/lun1 ({wwid(1)}) to the {size} bytes of its device"
+        ]
+        before, after = (told["pool"] for told in (plan.before, plan.after))
+        assert (before["fills_device"], after["fills_device"]) == (False, True)
+        assert (before["capacity"], after["capacity"]) == (size - 2**23 - 2**21, size - 2**21)
+        then = grown.after(plan.steps)
+        assert then.plan(PRESENT).steps == ()
+        space = KIND.space(PARTS, then.seen)
+        assert space is not None
+        assert space.capacity == after["capacity"]
+    steps = ending(size - 2**23).plan(Wanted("parts", "active")).steps
+    assert [type(step).__name__ for step in steps] == ["GrowTable", "NoteStarted"]
+
+
+def test_nothing_keeps_it_from_being_stopped() -> None:
+    now = ending(disk(1).size - 2**23)
+    now = replace(now, known=replace(now.known, started=now.known.pool))
+    assert now.plan(Wanted("parts", "inactive")).describe() == ["note that pool parts does not run"]
+    assert now.plan(Wanted("parts", "active", PARTS, build="never")).steps == ()
+
+
+@pytest.mark.parametrize("short", [0, 512, 2**20 - 512])
+def test_what_nothing_is_gained_by_stays(short: int) -> None:
+    assert ending(disk(1).size - short).plan(PRESENT).steps == ()
+
+
+def test_what_cannot_be_written_to_stays() -> None:
+    now = ending(disk(1).size - 2**23)
+    found = now.inspected(ONE)
+    reading = Seen(devices={ONE: replace(found, disk=replace(found.disk, read_only=True))})
+    assert KIND.adjust(PARTS, reading).steps == ()
+
+
+def test_a_table_of_others_does_not_grow() -> None:
+    now = ending(disk(1).size - 2**23, OTHER, replace(ANY, kept=Kept(adopted=OTHER)))
+    plan = now.plan(Wanted("parts", "active", ANY))
+    assert not any(isinstance(step, GrowTable) for step in plan.steps)
+    (warning,) = plan.warnings
+    assert f"ends at byte {disk(1).size - 2**23}. Others have made it" in warning
+    assert "--relocate gpt-bak-std /dev/mapper/lun1 has it grow" in warning
+
+
+def test_a_lun_that_was_made_smaller_is_left_alone() -> None:
+    """Not even what the task says may be lost: the table may be whole, and this host not know how large the LUN is."""
+    cut = known(Contents(problem="the gpt on it ends at byte 5"))
+    for wanted in (PRESENT, Wanted("parts", "active", ANY), replace(PRESENT, build="overwrite"), ERASE):
+        with pytest.raises(RefusedError, match="the gpt on it ends at byte 5"):
+            cut.plan(wanted)
