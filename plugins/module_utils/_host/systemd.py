@@ -17,7 +17,7 @@ RUNNING = "/run/systemd/system"
 DEADLINE = 60.0
 """Seconds for one command: a reload runs all generators."""
 
-_PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload"
+_PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,Job"
 
 
 class Unit(NamedTuple):
@@ -25,7 +25,7 @@ class Unit(NamedTuple):
 
     enabled: bool = False
     active: str = "inactive"
-    """Its state in systemd's words: active, activating, inactive, failed..."""
+    """Its state in systemd's words: active, activating, inactive, failed... One that waits for its turn is activating."""
     stale: bool = False
     """Its files are others than those that systemd has read."""
     loaded: bool = False
@@ -45,9 +45,11 @@ def read_unit(host: Host, name: str) -> Unit:
 
 def parse_unit(text: str) -> Unit:
     told = parse_properties(text)
+    active = told.get("ActiveState") or "inactive"
+    waits = active == "inactive" and bool(told.get("Job"))
     return Unit(
         enabled=told.get("UnitFileState") == "enabled",
-        active=told.get("ActiveState") or "inactive",
+        active="activating" if waits else active,
         stale=told.get("NeedDaemonReload") == "yes",
         loaded=told.get("LoadState") == "loaded",
         at_work=told.get("SubState") in ("start-pre", "start", "start-post", "running", "reload"),
@@ -60,18 +62,22 @@ def reload(host: Host) -> None:
 
 
 def enable(host: Host, name: str) -> None:
-    """Have a unit started at boot, and begin to start it now. Unit files are read again on the way."""
-    host.run(["systemctl", "enable", "--now", "--no-block", "--", name], DEADLINE)
+    """Have a unit started at boot, and begin to start it now. Unit files are read again on the way.
+
+    Quietly: between the two it tells of the links it has made, and if this process was killed nobody hears that, which
+    would end it halfway.
+    """
+    host.run(["systemctl", "enable", "--quiet", "--now", "--no-block", "--", name], DEADLINE)
 
 
 def enable_for_boot(host: Host, name: str) -> None:
     """Have a unit started at boot, and not before. Unit files are read again on the way."""
-    host.run(["systemctl", "enable", "--", name], DEADLINE)
+    host.run(["systemctl", "enable", "--quiet", "--", name], DEADLINE)
 
 
 def disable(host: Host, name: str) -> None:
     """End a unit, have it no longer started at boot, and forget that it failed."""
-    host.run(["systemctl", "disable", "--now", "--", name], DEADLINE)
+    host.run(["systemctl", "disable", "--quiet", "--now", "--", name], DEADLINE)
     host.run(["systemctl", "reset-failed", "--", name], DEADLINE, accept=(0, 1))
 
 

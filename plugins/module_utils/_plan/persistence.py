@@ -73,14 +73,14 @@ def plan_kept(kept: Kept, vhba: WantedVhba, shared: Mapping[str, bytes]) -> Keep
     units_written = any(isinstance(step, WriteFile) and step.path in (SERVICE, TARGET) for step in steps)
     if kept.text(path) != text:
         steps.append(WriteFile(path, text.encode(), f"definition of vHBA {kept.wwpn}"))
-    if not kept.enabled or kept.active == "failed":
+    if not kept.enabled or _state(kept) != "active":
         steps.append(EnableUnit(name))  # which has the files read, too
     elif units_written or kept.stale:
         steps.append(ReloadUnits())
     after = {
         "definition": text,
         "unit": name,
-        "unit_failed": False,
+        "unit_state": "active",
         "files": {one: _shown(one, shared[one]) for one in SHARED},
     }
     return KeepPlan(tuple(steps), shown(kept), {"persistence": after})
@@ -99,7 +99,7 @@ def plan_gone(kept: Kept) -> KeepPlan:
         removing = tuple(remove_shared(kept.files, units, PROGRAM, kept.folders))
         steps.extend(removing)
         files = {path: told for path, told in files.items() if RemoveFile(path) not in removing}
-    after = {"definition": None, "unit": None, "unit_failed": False, "files": files}
+    after = {"definition": None, "unit": None, "unit_state": "inactive", "files": files}
     return KeepPlan(tuple(steps), shown(kept), {"persistence": after})
 
 
@@ -113,10 +113,15 @@ def shown(kept: Kept) -> dict[str, Any]:
         "persistence": {
             "definition": kept.text(definition_path(kept.wwpn)),
             "unit": unit_name(kept.wwpn) if kept.enabled else None,
-            "unit_failed": kept.active == "failed",
+            "unit_state": _state(kept),
             "files": files,
         }
     }
+
+
+def _state(kept: Kept) -> str:
+    """Return whether the unit has done what it is for, or is at it; it stays active then."""
+    return kept.active if kept.active in ("failed", "inactive") else "active"
 
 
 def _shown(path: str, content: bytes) -> str:

@@ -62,18 +62,18 @@ class FakeSystemd:
         return 0, "".join(f"{key}={value}\n" for key, value in lines.items())
 
     def _enable(self, name: str, flags: list[str]) -> tuple[int, str]:
-        assert flags in (["--now", "--no-block"], [])
+        assert flags in (["--quiet", "--now", "--no-block"], ["--quiet"])
         assert self._template(name) in self._files(), "enabled without a unit file"
         (self.root / WANTS).mkdir(parents=True, exist_ok=True)
         if not (self.root / WANTS / name).is_symlink():
             os.symlink(f"/{UNITS}/{self._template(name)}", self.root / WANTS / name)
         self.read = self._files()
-        if flags:
+        if "--now" in flags:
             self.active[name] = "active"
         return 0, ""
 
     def _disable(self, name: str, flags: list[str]) -> tuple[int, str]:
-        assert flags == ["--now"]
+        assert flags == ["--quiet", "--now"]
         (self.root / WANTS / name).unlink(missing_ok=True)
         if self.active.get(name) != "failed":
             self.active.pop(name, None)

@@ -32,6 +32,8 @@ NAME = "virt-san-vhba@5001a4a0000000f1.service"
         ),
         ("LoadState=not-found\nActiveState=inactive\nUnitFileState=\nNeedDaemonReload=no\n", Unit()),
         ("LoadState=loaded\nActiveState=failed\nUnitFileState=enabled-runtime\n", Unit(active="failed", loaded=True)),
+        ("LoadState=loaded\nActiveState=inactive\nJob=812\n", Unit(active="activating", loaded=True)),
+        ("LoadState=loaded\nActiveState=inactive\nJob=\n", Unit(loaded=True)),
         ("", Unit()),
     ],
 )
@@ -56,8 +58,8 @@ def test_what_is_asked() -> None:
     systemd.stop(host, "virt-san-pools.target")
     systemd.reload(host)
     assert [" ".join(call) for call in calls] == [
-        f"systemctl enable --now --no-block -- {NAME}",
-        f"systemctl disable --now -- {NAME}",
+        f"systemctl enable --quiet --now --no-block -- {NAME}",
+        f"systemctl disable --quiet --now -- {NAME}",
         f"systemctl reset-failed -- {NAME}",
         "systemctl start --no-block -- virt-san-pools.target",
         "systemctl stop -- virt-san-pools.target",

@@ -105,6 +105,7 @@ def test_kept_from_any_state(kept: Kept, killed_after: int) -> None:
     assert plan.after == again.before
     assert done.files == WHOLE.files
     assert (done.enabled, done.stale) == (True, False)
+    assert done.active in ("active", "activating")
 
 
 @given(kepts(), st.integers(0, 8))
@@ -185,7 +186,8 @@ def test_one_that_waits_is_ended_even_if_not_enabled(active: str) -> None:
     assert plan_gone(Kept(WWPN, active=active)).describe() == [f"stop and disable {unit_name(WWPN)}"]
 
 
-def test_one_that_failed_at_boot_is_started_again() -> None:
-    plan = plan_kept(replace(WHOLE, active="failed"), VHBA, SHARED)
+@pytest.mark.parametrize("active", ["failed", "inactive"])
+def test_one_that_failed_at_boot_or_was_never_started_is_started(active: str) -> None:
+    plan = plan_kept(replace(WHOLE, active=active), VHBA, SHARED)
     assert plan.describe() == [f"enable {unit_name(WWPN)}"]
     assert plan.changed
