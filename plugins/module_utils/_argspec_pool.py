@@ -75,6 +75,7 @@ POOL: dict[str, Any] = {
             "adapter": ADAPTER,
             "target": {"type": "str"},
             "portals": {"type": "list", "elements": "str", "default": []},
+            "initiator": {"type": "str"},
             "chap": CHAP,
         },
     },
@@ -148,6 +149,7 @@ def _source(told: Mapping[str, Any] | None, name: str) -> Source:
         name=told["name"],
         format=model.parse_format(told["format"]),
         protocol_version=told["protocol"],
+        initiator=_given("source.initiator", parse_iqn, told.get("initiator")),
         mount_options=parsed_list("source.mount_options", model.parse_mount_option, told["mount_options"]),
         adapter=_adapter(told.get("adapter")),
     )

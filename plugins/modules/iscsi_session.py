@@ -84,6 +84,7 @@ options:
   interface:
     description:
       - Iface of open-iscsi that sessions go through. By default C(default), and with O(state=absent) any.
+      - Whether anybody listens at a portal is tried first, but not for an iface that is bound to a card or an address.
     type: str
   startup:
     description:

@@ -125,6 +125,16 @@ options:
         type: list
         elements: str
         default: []
+      initiator:
+        description:
+          - The iSCSI name by which the host logs in for O(type=iscsi), as the array knows it. By default the host's
+            own, and then whatever sessions there are with the target count.
+          - With it, only sessions count in which the host has that name. The volumes are what the array shows to it.
+          - No two hosts may be logged in by one name at once. A target takes the second for the first one coming back,
+            and drops that.
+          - open-iscsi has such a name in an iface. One that is there is used; otherwise the pool makes one, and the
+            last pool that uses that removes it.
+        type: str
       chap:
         description:
           - What to log in with. By default without a password, or by that of a record that open-iscsi has already.
@@ -438,6 +448,16 @@ EXAMPLES = r"""
         mutual_password: "{{ chap_password_of_array }}"
     state: active
     autostart: true
+
+- name: What the array shows to a guest, by a name that is the guest's, on one host at a time
+  virt.san.storage_pool:
+    name: db02
+    type: iscsi
+    source:
+      target: iqn.2025-01.com.example:array1.vol7
+      portals: [10.77.1.1, 10.77.2.1]
+      initiator: iqn.2025-01.com.example.guests:db02
+    state: active
 
 - name: All LUNs behind an HBA
   virt.san.storage_pool:

@@ -121,9 +121,9 @@ pools:
     sources:
       description:
         - What it is on. For V(logical) the PVs, each with C(uuid), C(path), C(wwid), C(size), C(used) (bytes) and
-          C(missing); for V(netfs) C(host) and C(dir); for V(iscsi) C(target) and C(portal); for V(scsi) the adapter
-          as in RV(virt.san.storage_pool#module:pool.source), with C(hba), its WWPN or PCI address; for others that name
-          devices, their C(path).
+          C(missing); for V(netfs) C(host) and C(dir); for V(iscsi) C(target), C(portal) and, where the pool names one,
+          C(initiator); for V(scsi) the adapter as in RV(virt.san.storage_pool#module:pool.source), with C(hba), its
+          WWPN or PCI address; for others that name devices, their C(path).
         - A PV that is C(missing) has the C(wwid) or the C(path) by which the pool names it, if this collection has made
           it; otherwise neither.
       type: list

@@ -35,6 +35,11 @@ def luns(lab: Lab) -> Iterator[list[str]]:
         lab.ssh(host, "rm -rf /etc/virt-san /run/virt-san")
 
 
+def own(told: dict[str, str]) -> str:
+    """Return what a task has for each host."""
+    return "{{ " + repr(told) + "[inventory_hostname] }}"
+
+
 # Type mpath
 
 
@@ -73,12 +78,9 @@ def test_behind_an_hba(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
         assert names(found) >= set(luns)
         assert found["sources"][0]["hba"] == FABRIC_A
         assert lab.ssh(host, OURS) == ""
-    mine = "{{ " + repr(wwpns) + "[inventory_hostname] }}"
     again = play(
         ansible,
-        pool(
-            "by name", name="hba", type="scsi", source={"adapter": {"type": "scsi_host", "host": mine}}, state="active"
-        ),
+        pool("by name", name="hba", type="scsi", source={"adapter": {**adapter, "host": own(wwpns)}}, state="active"),
         info("volumes", "hba"),
         {
             **shell("number", "basename $(ls -d /sys/bus/pci/devices/0000:00:05.0/virtio*/net/*/ctlr_*/host*)"),
@@ -99,8 +101,7 @@ def port_of(lab: Lab, host: str) -> str:
 
 
 def of_guest(guests: dict[str, dict[str, str]]) -> dict[str, Any]:
-    mine = {key: "{{ " + repr({host: told[key] for host, told in guests.items()}) + "[inventory_hostname] }}"
-            for key in ("wwpn", "wwnn")}  # fmt: skip
+    mine = {key: own({host: told[key] for host, told in guests.items()}) for key in ("wwpn", "wwnn")}
     adapter = {"type": "fc_host", **mine, "parent": FABRIC_A}
     return {"name": "guest", "type": "scsi", "source": {"adapter": adapter}}
 
@@ -177,7 +178,8 @@ def test_a_virtual_hba_that_cannot_log_in(lab: Lab, ansible: Ansible, guests: di
 SECRET, MUTUAL = "not-a-secret-12", "not-a-mutual-12"
 CHAP = {"username": "lab", "password": SECRET, "mutual_username": "array", "mutual_password": MUTUAL}
 SESSIONS = "cat /sys/class/iscsi_session/*/targetname 2>/dev/null | wc -l"
-LEFT = f"{OURS}; find /etc/iscsi/nodes /var/lib/iscsi/nodes -type f 2>/dev/null; true"
+IFACES = "find /etc/iscsi/ifaces /var/lib/iscsi/ifaces -type f ! -name iface.example 2>/dev/null; true"
+LEFT = f"{OURS}; find /etc/iscsi/nodes /var/lib/iscsi/nodes -type f 2>/dev/null; {IFACES}"
 
 
 def of_target(target: str, *portals: str, **more: Any) -> dict[str, Any]:
@@ -195,6 +197,53 @@ def test_behind_an_iscsi_target(lab: Lab, ansible: Ansible, target: str) -> None
         assert one(run, host, "active run")["pool"]["sessions"] == {f"{portal}:3260": True for portal in PORTALS}
         assert lab.ssh(host, SESSIONS) == "0"
         assert lab.ssh(host, LEFT) == ""
+
+
+@pytest.fixture(scope="module")
+def by_name(lab: Lab) -> dict[str, dict[str, str]]:
+    """For each host an initiator name, and the WWID of a LUN that is mapped to that name alone."""
+    names_of = {host: f"iqn.2025-01.test.guest:{host}" for host in HOSTS}
+    lab("lun", "create", *[word for host in HOSTS for word in (f"by-name-{host}", "64M")])
+    for host, name in names_of.items():
+        lab("lun", "map", f"by-name-{host}", "31", "--via", "iscsi", "--initiator", name)
+    return {host: {"name": name, "wwid": lab.wwid(f"by-name-{host}")} for host, name in names_of.items()}
+
+
+@pytest.mark.full
+def test_by_an_initiator_name_of_its_own(
+    lab: Lab, ansible: Ansible, target: str, by_name: dict[str, dict[str, str]]
+) -> None:
+    """What is mapped to the name comes with the pool, what is mapped to the host does not; beside it goes the other."""
+    guest = of_target(target, initiator=own({host: told["name"] for host, told in by_name.items()}))
+    said = shell("names", "cat /sys/class/iscsi_session/*/initiatorname")
+    run = play(ansible, *through_all_states(guest, said))
+    for host in HOSTS:
+        assert names(judge(run, host)) == {by_name[host]["wwid"]}
+        assert one(run, host, "names")["stdout_lines"] == [by_name[host]["name"]] * 2
+        assert by_name[host]["name"] in one(run, host, "libvirt")["stdout"]
+        assert lab.ssh(host, f"{SESSIONS}; {LEFT}") == "0"
+    hosts_own = {host: lab.ssh(host, "sed -n s/^InitiatorName=//p /etc/iscsi/initiatorname.iscsi") for host in HOSTS}
+    lab("chap", "--user", "lab", "--password", SECRET, "--mutual-user", "array", "--mutual-password", MUTUAL)
+    guest["source"]["chap"] = CHAP
+    host_pool = {**of_target(target, initiator=own(hosts_own), chap=CHAP), "name": "host"}
+    run = play(
+        ansible,
+        pool("guest up", **guest, state="active"),
+        pool("host up", **host_pool, state="active"),
+        info("volumes", "array"),
+        info("volumes of the host", "host"),
+        pool("guest gone", name="array", state="absent"),
+        shell("what is left", f"{SESSIONS}; {IFACES}"),
+        pool("host again", **host_pool, state="active"),
+        pool("host gone", name="host", state="absent"),
+    )
+    lab("chap")
+    for host in HOSTS:
+        assert names(one(run, host, "volumes")["pools"][0]) == {by_name[host]["wwid"]}
+        assert names(one(run, host, "volumes of the host")["pools"][0]) == {lab.wwid("by27"), lab.wwid("by28")}
+        assert one(run, host, "what is left")["stdout"] == "2"
+        assert one(run, host, "host again")["changed"] is False
+        assert lab.ssh(host, f"{SESSIONS}; {LEFT}") == "0"
 
 
 @pytest.mark.full

@@ -18,7 +18,6 @@ from ansible_collections.virt.san.plugins.module_utils._host import iscsi, iscsi
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.parallel import in_parallel
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
-    DEFAULT_INTERFACE,
     Chap,
     Offer,
     Portal,
@@ -129,7 +128,7 @@ def ask(
 
     Returns what is seen with that, what is wanted with the portals that came to be known, and what was told.
     """
-    problems = knock_all(unsettled(seen, wanted), wanted.interface, how.deadline)
+    problems = knock_all(host, root, unsettled(seen, wanted), wanted.interface, how.deadline)
     to_ask = [
         portal
         for portal in wanted.portals
@@ -142,7 +141,7 @@ def ask(
         known = frozenset(wanted.portals)
         wanted = replace(wanted, portals=all_portals(wanted, offers))
         more = [portal for portal in unsettled(seen, wanted) if portal not in known]
-        problems.update(knock_all(more, wanted.interface, how.deadline))
+        problems.update(knock_all(host, root, more, wanted.interface, how.deadline))
     return replace(seen, offers=told.offers, problems=problems), wanted, told
 
 
@@ -153,9 +152,11 @@ def _is_new(seen: Seen, wanted: Wanted, portal: Portal) -> bool:
     )
 
 
-def knock_all(portals: Collection[Portal], interface: str, deadline: float) -> dict[Portal, Problem]:
-    """Return the portals where nobody listens. Of another iface than the default it is not known how it gets there."""
-    if interface != DEFAULT_INTERFACE:
+def knock_all(
+    host: Host, root: str, portals: Collection[Portal], interface: str, deadline: float
+) -> dict[Portal, Problem]:
+    """Return the portals where nobody listens. Of an iface bound to a card it is not known how it gets there."""
+    if not all(one.plain for one in iscsi_records.read_interfaces(host, root) if one.name == interface):
         return {}
     seconds = min(deadline, iscsiadm.KNOCK_DEADLINE)
     found = in_parallel(portals, lambda portal: iscsiadm.knock(portal, seconds))

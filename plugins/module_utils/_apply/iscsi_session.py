@@ -222,7 +222,7 @@ def ensure_discovered(
     target is asked for and none of them has it.
     """
     root = iscsi_look.open_database(host, interface)
-    problems = iscsi_look.knock_all(portals, interface, order.timeout)
+    problems = iscsi_look.knock_all(host, root, portals, interface, order.timeout)
     reached = [portal for portal in portals if portal not in problems]
     asked = iscsi_look.discover_all(host, root, reached, interface, order.discovery, order.check_mode)
     problems.update(asked.problems)

@@ -24,7 +24,9 @@ from ansible_collections.virt.san.plugins.module_utils._model.iscsi import NodeR
 from ansible_collections.virt.san.plugins.module_utils._plan.iscsi import LOGGED_IN, Seen
 from ansible_collections.virt.san.plugins.module_utils._plan.iscsi_steps import (
     AwaitSessions,
+    CreateInterface,
     CreateRecord,
+    DeleteInterface,
     DeleteRecord,
     EditRecord,
     EnableUnit,
@@ -58,7 +60,35 @@ def perform(
         iscsiadm.delete_record(host, step.target, step.portal, step.interface)
     elif isinstance(step, EnableUnit):
         systemd.enable_for_boot(host, step.name)
+    elif isinstance(step, CreateInterface):
+        _create_interface(host, root, step)
+    elif isinstance(step, DeleteInterface):
+        delete_interface(host, root, step.name)
     return NOTHING
+
+
+# Ifaces
+
+
+def _create_interface(host: Host, root: str, step: CreateInterface) -> None:
+    iscsiadm.create_interface(host, step.name, step.initiator)
+    found = [one.initiator for one in iscsi_records.read_interfaces(host, root) if one.name == step.name]
+    if found != [step.initiator]:
+        raise UnavailableError(
+            f"open-iscsi was to make iface {step.name} with the iSCSI name {step.initiator}, but below "
+            f"{' and '.join(iscsi_records.ROOTS)} there is {found[0] if found else 'no such iface'}: is its database "
+            "elsewhere on this host?",
+            interface=step.name,
+        )
+
+
+def delete_interface(host: Host, root: str, name: str) -> None:
+    """Remove an iface, if it is there. Raises InUseError for one with records: open-iscsi would remove them as well."""
+    users = [f"{one.target} at {one.portal}" for one in iscsi_records.read_records(host, root) if one.interface == name]
+    if users:
+        raise InUseError(f"iface {name} has records meanwhile, of {', '.join(users)}: run the task again")
+    if iscsi_records.has_interface(host, root, name):
+        iscsiadm.delete_interface(host, name)
 
 
 # Records

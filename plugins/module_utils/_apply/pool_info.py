@@ -164,8 +164,14 @@ def _named_sources(pool: PoolDefinition) -> list[dict[str, Any]]:
     if pool.source.adapter is not None:
         return [{**pool.to_dict()["source"]["adapter"], **({"hba": pool.kept.hba} if pool.kept.hba else {})}]
     if pool.type == "iscsi":
-        from ansible_collections.virt.san.plugins.module_utils._pools.iscsi import portals, target_name
+        from ansible_collections.virt.san.plugins.module_utils._pools.iscsi import (
+            initiator_name,
+            portals,
+            target_name,
+        )
 
-        return [{"target": target_name(pool), "portal": str(portal)} for portal in portals(pool)]
+        name = initiator_name(pool)
+        by = {} if name is None else {"initiator": name}
+        return [{"target": target_name(pool), "portal": str(portal), **by} for portal in portals(pool)]
     exports = [{"host": server.name, "dir": pool.source.directory} for server in pool.source.hosts]
     return [*devices, *exports]

@@ -8,14 +8,14 @@ A record or session that was there before is used and left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from ansible_collections.virt.san.plugins.module_utils._apply import iscsi_look, iscsi_steps, removal
 from ansible_collections.virt.san.plugins.module_utils._apply.iscsi_look import Discovery
 from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError, SanError, UnavailableError
-from ansible_collections.virt.san.plugins.module_utils._host import iscsi, iscsiadm
+from ansible_collections.virt.san.plugins.module_utils._host import iscsi, iscsi_records, iscsiadm
 from ansible_collections.virt.san.plugins.module_utils._host.arrival import await_disks
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model import iscsi as model
@@ -36,7 +36,9 @@ from ansible_collections.virt.san.plugins.module_utils._plan import iscsi as pla
 from ansible_collections.virt.san.plugins.module_utils._plan.iscsi import Scope, Seen
 from ansible_collections.virt.san.plugins.module_utils._plan.iscsi_steps import (
     SESSION_STEPS,
+    CreateInterface,
     CreateRecord,
+    DeleteInterface,
     DeleteRecord,
     EditRecord,
     LogIn,
@@ -44,11 +46,11 @@ from ansible_collections.virt.san.plugins.module_utils._plan.iscsi_steps import 
 )
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Way
-from ansible_collections.virt.san.plugins.module_utils._pools.iscsi import portals, target_name
-from ansible_collections.virt.san.plugins.module_utils._pools.steps import RECORD, LogInTo, NoteMade
+from ansible_collections.virt.san.plugins.module_utils._pools.iscsi import initiator_name, portals, target_name
+from ansible_collections.virt.san.plugins.module_utils._pools.steps import INTERFACE, RECORD, LogInTo, NoteMade
 
 SESSION = "session"
-"""How the note of one begins; the target and the portal follow, as with a record."""
+"""How the note of one begins; the target, the portal and the iface follow, as with a record."""
 
 ASK_DEADLINE = 20.0
 """Seconds for a portal to tell which targets it has."""
@@ -58,17 +60,26 @@ class _Note(NamedTuple):
     kind: str
     target: str
     portal: Portal
+    interface: str = DEFAULT_INTERFACE
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.target} {self.portal}"
+        """Return the note as it is kept: the default iface is left out."""
+        by = "" if self.interface == DEFAULT_INTERFACE else f" {self.interface}"
+        return f"{self.kind} {self.target} {self.portal}{by}"
 
 
 def _notes(made: Iterable[str]) -> Iterator[_Note]:
     for one in made:
-        words = one.split(" ")
-        portal = read_portal(words[-1])
-        if len(words) == 3 and words[0] in (SESSION, RECORD) and portal is not None:
-            yield _Note(words[0], words[1], portal)
+        kind, *words = one.split(" ")
+        if kind in (SESSION, RECORD) and len(words) in (2, 3):
+            portal = read_portal(words[1])
+            if portal is not None:
+                yield _Note(kind, words[0], portal, *words[2:])
+
+
+def _interfaces(made: Iterable[str]) -> list[str]:
+    """Return the ifaces that were made for a pool, or for another one as well."""
+    return sorted({one[len(INTERFACE) + 1 :] for one in made if one.startswith(f"{INTERFACE} ")})
 
 
 # Coming
@@ -80,20 +91,38 @@ def coming(host: Host, pool: PoolDefinition, made: tuple[str, ...], secret: Chap
     try:
         root = iscsi_look.open_database(host, DEFAULT_INTERFACE)
         first = iscsi_look.look(host, root, wanted.target)
-        seen, wanted, _asked = iscsi_look.ask(host, root, first, wanted, Discovery(deadline=ASK_DEADLINE), check_mode)
+        wanted, new = _by_initiator(host, root, pool, first, wanted)
+        # An iface that is yet to be made cannot ask, and by another one the array may tell something else.
+        how = Discovery(asking=new is None, deadline=ASK_DEADLINE)
+        seen, wanted, _asked = iscsi_look.ask(host, root, first, wanted, how, check_mode)
     except SanError as error:
         return Way(refusal=error)
     # A portal that asks for a password at discovery may let in whoever has that for the target.
     seen = replace(seen, problems={at: one for at, one in seen.problems.items() if one.reason != "authentication"})
     planned = plan.plan_present(seen, wanted)
     known = {str(one) for one in _notes(made)}
-    steps = tuple(_own_steps(planned.steps, seen, wanted, known))
+    own = _own_steps(planned.steps, seen, wanted, known)
+    steps: tuple[Step, ...] = (*((new,) if new is not None else ()), *own)
     logins = tuple(portal for step in steps if isinstance(step, LogIn) for portal in step.portals)
     refusal = _no_session(seen, wanted, logins, planned.problems) or _no_password(pool, seen, wanted, logins)
     if refusal is not None:
         return Way(refusal=refusal)
     told = tuple(f"{portal}: {problem.text}" for portal, problem in planned.problems.items())
     return Way(_noted(pool, steps, seen, wanted, made), warnings=told)
+
+
+def _by_initiator(
+    host: Host, root: str, pool: PoolDefinition, seen: Seen, wanted: model.Wanted
+) -> tuple[model.Wanted, CreateInterface | None]:
+    """Return what is wanted by the iface that has the pool's initiator name, and what makes that iface."""
+    initiator = initiator_name(pool)
+    if initiator is None:
+        return wanted, None
+    own, known = iscsi.read_initiator(host), iscsi_records.read_interfaces(host, root)
+    there = [one for one in seen.sessions if (one.target, (one.initiator or "").lower()) == (wanted.target, initiator)]
+    interface, new = plan.interface_for(initiator, own, known, there)
+    said = None if interface == DEFAULT_INTERFACE else initiator
+    return replace(wanted, interface=interface, initiator=said), new
 
 
 def _fitting(pool: PoolDefinition, secret: Chap | None) -> Chap | None:
@@ -106,9 +135,9 @@ def _own_steps(steps: Iterable[Step], seen: Seen, wanted: model.Wanted, known: s
     """Yield what is to be done, without what changes the records of others or waits for lost connections."""
     for step in steps:
         if isinstance(step, EditRecord):
-            there = seen.record(wanted.target, step.portal, DEFAULT_INTERFACE)
-            if there is not None and str(_Note(RECORD, wanted.target, step.portal)) not in known:
-                if seen.session(wanted.target, step.portal, DEFAULT_INTERFACE) is not None:
+            there = seen.record(wanted.target, step.portal, step.interface)
+            if there is not None and str(_Note(RECORD, wanted.target, step.portal, step.interface)) not in known:
+                if seen.session(wanted.target, step.portal, step.interface) is not None:
                     continue
                 step = replace(step, edits=_without_startup(step.edits))
             if step.edits:
@@ -125,7 +154,7 @@ def _no_session(
     seen: Seen, wanted: model.Wanted, logins: tuple[Portal, ...], problems: Mapping[Portal, Problem]
 ) -> SanError | None:
     """Return the error where neither there is a session nor one can be had."""
-    if logins or any(seen.session(wanted.target, portal, DEFAULT_INTERFACE) for portal in wanted.portals):
+    if logins or any(seen.session(wanted.target, portal, wanted.interface) for portal in wanted.portals):
         return None
     told = "; ".join(f"{portal}: {problem.text}" for portal, problem in problems.items())
     reasons = {problem.reason for problem in problems.values()}
@@ -138,7 +167,7 @@ def _no_password(pool: PoolDefinition, seen: Seen, wanted: model.Wanted, logins:
     auth = pool.source.auth
     if auth is None or wanted.chap is not None:
         return None
-    records = (seen.record(wanted.target, portal, DEFAULT_INTERFACE) for portal in logins)
+    records = (seen.record(wanted.target, portal, wanted.interface) for portal in logins)
     if all(record is not None and PASSWORD in record.values for record in records):
         return None
     return UnavailableError(
@@ -152,17 +181,25 @@ def _noted(
     pool: PoolDefinition, steps: tuple[Step, ...], seen: Seen, wanted: model.Wanted, made: tuple[str, ...]
 ) -> tuple[Step, ...]:
     """Return the steps after a note of what they make."""
-    new: list[str] = []
+    target, interface = wanted.target, wanted.interface
+    # Its name says that it is of pools: it goes with the last one that uses it, whichever has made it.
+    ours = wanted.initiator is not None and interface == model.own_interface(wanted.initiator)
+    new = [f"{INTERFACE} {interface}"] if steps and ours else []
     for step in steps:
         if isinstance(step, CreateRecord):
-            new.append(str(_Note(RECORD, wanted.target, step.portal)))
+            new.append(str(_Note(RECORD, target, step.portal, interface)))
         elif isinstance(step, LogIn):
-            new.extend(str(_Note(SESSION, wanted.target, portal)) for portal in step.portals)
+            new.extend(str(_Note(SESSION, target, portal, interface)) for portal in step.portals)
     then = tuple(dict.fromkeys((*made, *new)))
-    others = any(seen.session(wanted.target, portal, DEFAULT_INTERFACE) for portal in wanted.portals)
-    own = tuple(note.portal for note in _notes(then) if note.kind == RECORD and note.target == wanted.target)
+    others = any(seen.session(target, portal, interface) for portal in wanted.portals)
+    own = tuple(
+        one.portal for one in _notes(then) if (one.kind, one.target, one.interface) == (RECORD, target, interface)
+    )
+    own_interface = interface in _interfaces(then)
     login = (
-        LogInTo(pool.name, wanted.target, step.portals, own, others, made) if isinstance(step, LogIn) else step
+        LogInTo(pool.name, target, step.portals, own, others, made, interface, own_interface)
+        if isinstance(step, LogIn)
+        else step
         for step in steps
     )
     return (*((NoteMade(pool.name, then),) if then != made else ()), *login)
@@ -172,41 +209,60 @@ def _noted(
 
 
 def leaving(host: Host, made: Iterable[str], check_mode: bool, force: bool, keep_record: bool) -> Way:
-    """Return how the sessions and records go that a pool has made, after what is only behind the sessions.
+    """Return how the sessions, records and ifaces go that a pool has made, after what is only behind the sessions.
 
     Those that log in at boot by now are somebody else's. Outside check mode disks are asked who they are.
     """
-    notes = set(_notes(made))
-    if not notes or not iscsi_look.has_anything(host):
+    notes, interfaces = set(_notes(made)), _interfaces(made)
+    if not notes and not interfaces:
         return Way()
     root = iscsi_look.database(host)
-    ends: list[Step] = []
-    warnings: list[str] = []
-    for target in sorted({note.target for note in notes}):
-        seen = iscsi_look.look(host, root, target)
-        theirs = {one.portal for one in seen.records if one.values.get(STARTUP, MANUAL) != MANUAL}
-        warnings += [
-            f"the session of {note.target} with {note.portal} stays: it logs in at boot (virt.san.iscsi_session)"
-            for note in sorted(notes)
-            if note.kind == SESSION and note.target == target and note.portal in theirs
-        ]
-        mine = {note for note in notes if note.portal not in theirs}
-        scope = Scope(target, tuple({note.portal for note in mine if note.target == target}), DEFAULT_INTERFACE)
-        ends += [step for step in plan.plan_absent(seen, scope).steps if scope.portals and _is_noted(step, mine)]
+    interfaces = [name for name in interfaces if iscsi_records.has_interface(host, root, name)]
+    if not interfaces and not iscsi_look.has_anything(host):
+        return Way()
+    seen = iscsi_look.look(host, root)
+    at_boot = (one for one in seen.records if one.values.get(STARTUP, MANUAL) != MANUAL)
+    theirs = {(one.target, one.portal, one.interface) for one in at_boot}
+    warnings = (
+        f"the session of {note.target} with {note.portal} stays: it logs in at boot (virt.san.iscsi_session)"
+        for note in sorted(notes)
+        if note.kind == SESSION and note[1:] in theirs
+    )
+    ends = list(_ends(seen, {note for note in notes if note[1:] not in theirs}))
+    ends.sort(key=lambda step: isinstance(step, DeleteRecord))
     hosts = {step.host for step in ends if isinstance(step, LogOut)}
     try:
         cleared = removal.plan_behind(host, hosts, check_mode, force, keep_record)
     except SanError as error:
         return Way(refusal=error)
-    ends.sort(key=lambda step: isinstance(step, DeleteRecord))
-    return Way((*cleared.steps, *ends), warnings=(*cleared.warnings, *warnings))
+    unused = _unused(interfaces, seen, ends)
+    return Way((*cleared.steps, *ends, *unused), warnings=(*cleared.warnings, *warnings))
 
 
-def _is_noted(step: Step, notes: set[_Note]) -> bool:
+def _ends(seen: Seen, mine: set[_Note]) -> Iterator[Step]:
+    """Yield what ends sessions and removes records that are noted."""
+    for target, interface in sorted({(note.target, note.interface) for note in mine}):
+        noted = {note for note in mine if (note.target, note.interface) == (target, interface)}
+        scope = Scope(target, tuple({note.portal for note in noted}), interface)
+        yield from (step for step in plan.plan_absent(seen, scope).steps if _note_of(step, interface) in noted)
+
+
+def _note_of(step: Step, interface: str) -> _Note | None:
+    if isinstance(step, DeleteRecord):
+        return _Note(RECORD, step.target, step.portal, interface)
     if isinstance(step, LogOut):
         portal = read_portal(step.portal)
-        return portal is not None and _Note(SESSION, step.target, portal) in notes
-    return isinstance(step, DeleteRecord) and _Note(RECORD, step.target, step.portal) in notes
+        return None if portal is None else _Note(SESSION, step.target, portal, interface)
+    return None
+
+
+def _unused(interfaces: Iterable[str], seen: Seen, ends: Collection[Step]) -> Iterator[Step]:
+    """Yield what removes the ifaces that neither a record nor a session is left of, whoever has made these."""
+    gone = {(step.target, step.portal, step.interface) for step in ends if isinstance(step, DeleteRecord)}
+    ended = {step.session for step in ends if isinstance(step, LogOut)}
+    left = {one.interface for one in seen.records if (one.target, one.portal, one.interface) not in gone}
+    left |= {one.interface or DEFAULT_INTERFACE for one in seen.sessions if one.number not in ended}
+    yield from (DeleteInterface(name) for name in interfaces if name not in left)
 
 
 # Carrying out
@@ -216,6 +272,8 @@ def perform(host: Host, step: Step, timeout: float) -> bool:
     """Carry out a step about sessions; tell whether it is one. Raises SanError, OSError."""
     if isinstance(step, LogInTo):
         _log_in(host, step, timeout)
+    elif isinstance(step, CreateRecord):
+        iscsi_steps.perform(host, iscsi_look.database(host), _with_group(host, step), None, timeout)
     elif isinstance(step, SESSION_STEPS):
         iscsi_steps.perform(host, iscsi_look.database(host), step, None, timeout)
     else:
@@ -223,12 +281,25 @@ def perform(host: Host, step: Step, timeout: float) -> bool:
     return True
 
 
+def _with_group(host: Host, step: CreateRecord) -> CreateRecord:
+    """Return a record with its portal group, asked for by an iface that was not there when the plan was made.
+
+    Without it open-iscsi has one record for all ifaces. Why a portal does not tell, the login will say.
+    """
+    if step.tpgt is not None or step.interface == DEFAULT_INTERFACE:
+        return step
+    told = iscsiadm.discover(host, step.portal, step.interface, ASK_DEADLINE)
+    groups = () if isinstance(told, Problem) else told
+    group = next((one.tpgt for one in groups if (one.target, one.portal) == (step.target, step.portal)), None)
+    return replace(step, tpgt=group)
+
+
 def _log_in(host: Host, step: LogInTo, timeout: float) -> None:
     """Log in to all portals at once. One that works is enough; the others are missing afterwards, which is told.
 
     Raises UnavailableError where none does. `undone` in its details says that nothing is left.
     """
-    login = LogIn(step.target, step.portals, DEFAULT_INTERFACE)
+    login = LogIn(step.target, step.portals, step.interface)
     problems = iscsi_steps.perform(host, iscsi_look.database(host), login, None, timeout)
     if len(problems) == len(step.portals) and not step.others:
         told = "; ".join(f"{portal}: {problem.text}" for portal, problem in problems.items())
@@ -243,9 +314,17 @@ def _log_in(host: Host, step: LogInTo, timeout: float) -> None:
 def _undo(host: Host, step: LogInTo, error: SanError) -> None:
     for portal in step.own_records:
         try:
-            iscsiadm.delete_record(host, step.target, portal, DEFAULT_INTERFACE)
+            iscsiadm.delete_record(host, step.target, portal, step.interface)
         except SanError as left:  # noqa: PERF203 - each record by itself
             error.message = f"{error.message}. The record of {portal} could not be removed: {left.message}"
+            return
+    root = iscsi_look.database(host)
+    used = any(one.interface == step.interface for one in iscsi_records.read_records(host, root))
+    if step.own_interface and not used:
+        try:
+            iscsi_steps.delete_interface(host, root, step.interface)
+        except SanError as left:
+            error.message = f"{error.message}. The iface {step.interface} could not be removed: {left.message}"
             return
     error.details["undone"] = True
 
@@ -255,5 +334,5 @@ def _hosts(host: Host, step: LogInTo) -> list[str]:
     return [
         f"host{one.host}"
         for one in iscsi.read_sessions(host)
-        if any(same_session(one, step.target, portal, DEFAULT_INTERFACE) for portal in step.portals)
+        if any(same_session(one, step.target, portal, step.interface) for portal in step.portals)
     ]

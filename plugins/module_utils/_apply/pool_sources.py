@@ -73,7 +73,7 @@ def _targets(host: Host, portals: tuple[Portal, ...], deadline: float) -> list[d
         root = iscsi_look.open_database(host, DEFAULT_INTERFACE)
     except SanError as error:
         return [_told(portal, {}, Problem("setup", error.message)) for portal in portals]
-    problems = iscsi_look.knock_all(portals, DEFAULT_INTERFACE, deadline)
+    problems = iscsi_look.knock_all(host, root, portals, DEFAULT_INTERFACE, deadline)
     reached = [portal for portal in portals if portal not in problems]
     asked = iscsi_look.discover_all(
         host, root, reached, DEFAULT_INTERFACE, Discovery(deadline=deadline), check_mode=True

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of open-iscsi's database: node records, and the discovery records that hold a password.
+"""The files of open-iscsi's database: node records, ifaces, and the discovery records that hold a password.
 
 iscsiadm makes and removes records. What is in them is written here, since iscsiadm takes values, passwords among
 them, as arguments only, and all users of a host may read those. Files are replaced whole, under the database's own
@@ -23,9 +23,11 @@ from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_un
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
     DEFAULT_INTERFACE,
     Chap,
+    Interface,
     NodeRecord,
     Portal,
     parse_record,
+    read_interface,
     read_portal,
 )
 
@@ -79,6 +81,17 @@ def _records(host: Host, path: str, target: str, entry: str) -> Iterator[NodeRec
 def has_interface(host: Host, root: str, name: str) -> bool:
     """Tell whether an iface of that name can be used."""
     return name == DEFAULT_INTERFACE or any(host.exists(f"{place}/ifaces/{name}") for place in {root, *ROOTS})
+
+
+def read_interfaces(host: Host, root: str) -> tuple[Interface, ...]:
+    """Return the ifaces that there are records of; the default one is built into open-iscsi."""
+    found: dict[str, Interface] = {}
+    for place in dict.fromkeys((root, *ROOTS)):
+        for name in host.entries(f"{place}/ifaces"):
+            text = host.read(f"{place}/ifaces/{name}")
+            if text is not None:
+                found.setdefault(name, read_interface(name, text))
+    return tuple(found.values())
 
 
 def replace_record(host: Host, root: str, record: NodeRecord, text: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""iscsiadm: discovery, node records, logins and logouts; and what its exit codes mean.
+"""iscsiadm: discovery, node records, ifaces, logins and logouts; and what its exit codes mean.
 
 Every call names target, portal and iface exactly. None has a password among its arguments.
 """
@@ -13,7 +13,13 @@ from collections.abc import Mapping
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Completed, Host
-from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Offer, Portal, Problem, read_portal
+from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
+    INITIATOR,
+    Offer,
+    Portal,
+    Problem,
+    read_portal,
+)
 
 DEADLINE = 60.0
 """Seconds for what only reads or writes records."""
@@ -130,6 +136,20 @@ def create_record(host: Host, target: str, portal: Portal, tpgt: int | None, int
 def delete_record(host: Host, target: str, portal: Portal, interface: str) -> None:
     """Remove a node record; one that is not there is removed already. Raises CommandError."""
     _require(host, [*_node(target, portal, interface), "-o", "delete"], (0, NONE_FOUND))
+
+
+def create_interface(host: Host, name: str, initiator: str) -> None:
+    """Make an iface for plain TCP with an iSCSI name. Raises CommandError. That it has the name, no exit code says.
+
+    One that is there would be overwritten.
+    """
+    _require(host, ["-m", "iface", "-I", name, "-o", "new"])
+    _require(host, ["-m", "iface", "-I", name, "-o", "update", "-n", INITIATOR, "-v", initiator])
+
+
+def delete_interface(host: Host, name: str) -> None:
+    """Remove an iface, and with it all records of its own. Raises CommandError."""
+    _require(host, ["-m", "iface", "-I", name, "-o", "delete"])
 
 
 def log_in(host: Host, target: str, portal: Portal, interface: str, deadline: float) -> Problem | None:

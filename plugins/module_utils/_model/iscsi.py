@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -71,6 +72,35 @@ def parse_interface(text: str) -> str:
     if not _INTERFACE.match(text):
         raise ValueError(f"{text!r} is not the name of an iface of open-iscsi, as `iscsiadm -m iface` lists them")
     return text
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An iface record of open-iscsi: as whom a session logs in, and which way it goes."""
+
+    name: str
+    initiator: str | None = None
+    """iSCSI name, lower case; None: the host's own."""
+    plain: bool = True
+    """By TCP, whichever way the host has to the portal: bound neither to a card nor to an address."""
+
+
+INITIATOR = "iface.initiatorname"
+_BOUND = ("iface.hwaddress", "iface.net_ifacename", "iface.ipaddress")
+_UNSET = ("", "<empty>", "default")
+
+
+def read_interface(name: str, text: str) -> Interface:
+    """Return what an iface record says."""
+    said = {key: value for key, value in parse_record(text).items() if value not in _UNSET}
+    initiator = said.get(INITIATOR)
+    plain = said.get("iface.transport_name", "tcp") == "tcp" and not any(key in said for key in _BOUND)
+    return Interface(name, None if initiator is None else initiator.lower(), plain)
+
+
+def own_interface(initiator: str) -> str:
+    """Return the name of the iface that is made for an iSCSI name, the same at all times and on every host."""
+    return f"virt-san-{hashlib.sha256(initiator.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)
@@ -143,6 +173,8 @@ class Wanted:
     target: str
     portals: tuple[Portal, ...]
     interface: str = DEFAULT_INTERFACE
+    initiator: str | None = None
+    """The iSCSI name that records of the iface are to have. None: whatever they say."""
     startup: str = AUTOMATIC
     scan: str | None = None
     """manual: a login scans for no LUN. None: whatever the record says; likewise below."""
@@ -232,6 +264,8 @@ def wanted_values(wanted: Wanted, now: Mapping[str, str]) -> dict[str, str | Non
     values: dict[str, str | None] = {STARTUP: wanted.startup}
     if now.get(CONN_STARTUP, MANUAL) not in (MANUAL, wanted.startup):
         values[CONN_STARTUP] = MANUAL  # or the boot would go by this one
+    if wanted.initiator is not None:
+        values[INITIATOR] = wanted.initiator
     if wanted.scan is not None:
         values[SCAN] = wanted.scan
     values.update({key: str(seconds) for key, seconds in wanted.timeouts.items()})

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model import iscsi as model
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import IscsiSession
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
     AUTOMATIC,
     DEFAULT_INTERFACE,
+    Interface,
     NodeRecord,
     Offer,
     Portal,
@@ -24,6 +26,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
 )
 from ansible_collections.virt.san.plugins.module_utils._plan.iscsi_steps import (
     AwaitSessions,
+    CreateInterface,
     CreateRecord,
     DeleteRecord,
     EditRecord,
@@ -84,6 +87,35 @@ class SessionPlan(Plan):
     """Sessions to be ended before the logins: what is behind them is the removal's to plan."""
     problems: Mapping[Portal, Problem] = field(default_factory=dict)
     """Portals that no session can be had with, and why."""
+
+
+# Ifaces
+
+
+def interface_for(
+    initiator: str, own: str | None, known: Iterable[Interface], sessions: Iterable[IscsiSession]
+) -> tuple[str, CreateInterface | None]:
+    """Return the iface by which the host has an iSCSI name, and what makes it where there is none.
+
+    `own`: what the host is called by default. `sessions`: those that are there already; their iface comes first, then
+    one that is bound to nothing, then one that was made for another pool. Raises RefusedError.
+    """
+    if initiator == own:
+        return DEFAULT_INTERFACE, None
+    known, made = tuple(known), model.own_interface(initiator)
+    used = {session.interface for session in sessions}
+    found = [one for one in known if one.initiator == initiator]
+    if found:
+        best = min(found, key=lambda one: (one.name not in used, not one.plain, one.name != made, one.name))
+        return best.name, None
+    taken = next((one.initiator for one in known if one.name == made and one.initiator is not None), None)
+    if taken is not None:
+        raise RefusedError(
+            f"iface {made} of open-iscsi is to have the iSCSI name {initiator}, but somebody has given it {taken}: "
+            f"remove it (iscsiadm -m iface -I {made} -o delete), or give it its name back",
+            interface=made,
+        )
+    return made, CreateInterface(made, initiator)
 
 
 # Present
@@ -152,18 +184,34 @@ def _problem(seen: Seen, wanted: Wanted, portal: Portal) -> Problem | None:
     offers = seen.offers.get(portal)
     there = seen.session(wanted.target, portal, wanted.interface) is not None
     if there or offers is None or any(offer.target == wanted.target for offer in offers):
+        return _in_the_way(seen, wanted, portal)
+    return unknown_target(wanted.target, portal, offers, wanted.initiator)
+
+
+def _in_the_way(seen: Seen, wanted: Wanted, portal: Portal) -> Problem | None:
+    """Return the problem of a record that would go without a word where one for another iface is made."""
+    if seen.record(wanted.target, portal, wanted.interface) is not None:
         return None
-    return unknown_target(wanted.target, portal, offers)
+    for one in seen.records:
+        if (one.target, one.portal, one.tpgt) == (wanted.target, portal, None):
+            return Problem(
+                "setup",
+                f"{portal} has a record for iface {one.interface} that was made without the portal group, and "
+                f"open-iscsi drops that when it makes one for iface {wanted.interface}: remove it, or have it made "
+                f"anew by a discovery (iscsiadm -m discovery -t sendtargets -p {portal} -I {one.interface})",
+            )
+    return None
 
 
-def unknown_target(target: str, portal: Portal, offers: Iterable[Offer]) -> Problem:
+def unknown_target(target: str, portal: Portal, offers: Iterable[Offer], initiator: str | None = None) -> Problem:
     """Return the problem of a target that a portal does not have."""
     names = list(dict.fromkeys(offer.target for offer in offers))
     told = f"{', '.join(names[:LISTED])}{' and others' if len(names) > LISTED else ''}" if names else "no target at all"
+    admitted = f"the initiator name {initiator}" if initiator else "this host's initiator name"
     return Problem(
         "target_unknown",
         f"{portal} has no target {target} for this host, but {told}. Is the name right to the last character, and does "
-        "the array admit this host's initiator name?",
+        f"the array admit {admitted}?",
     )
 
 
@@ -179,11 +227,12 @@ def _recording(seen: Seen, wanted: Wanted, portal: Portal) -> Iterable[SessionSt
 
 
 def _tpgt(seen: Seen, wanted: Wanted, portal: Portal) -> int | None:
-    """Return the portal group, as the portal itself, another one or a session told."""
+    """Return the portal group, as the portal itself, another one, a session or a record told, of whichever iface."""
     offers = [*seen.offers.get(portal, ()), *(offer for told in seen.offers.values() for offer in told)]
-    told = (offer.tpgt for offer in offers if (offer.target, offer.portal) == (wanted.target, portal))
-    session = seen.session(wanted.target, portal, wanted.interface)
-    return next(told, session.tpgt if session else None)
+    told: list[int | None] = [offer.tpgt for offer in offers if (offer.target, offer.portal) == (wanted.target, portal)]
+    told += [one.tpgt for one in seen.sessions if same_session(one, wanted.target, portal, None)]
+    told += [one.tpgt for one in seen.records if (one.target, one.portal) == (wanted.target, portal)]
+    return next((tpgt for tpgt in told if tpgt is not None), None)
 
 
 def _is_up(seen: Seen, wanted: Wanted, portal: Portal) -> bool:

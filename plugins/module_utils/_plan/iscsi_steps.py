@@ -13,6 +13,27 @@ from ansible_collections.virt.san.plugins.module_utils._model.iscsi import SECRE
 
 
 @dataclass(frozen=True)
+class CreateInterface:
+    """Have open-iscsi make an iface by which the host has another iSCSI name."""
+
+    name: str
+    initiator: str
+
+    def describe(self) -> str:
+        return f"make iface {self.name} with the iSCSI name {self.initiator}"
+
+
+@dataclass(frozen=True)
+class DeleteInterface:
+    """Have open-iscsi remove an iface that nothing is recorded for."""
+
+    name: str
+
+    def describe(self) -> str:
+        return f"remove iface {self.name}"
+
+
+@dataclass(frozen=True)
 class CreateRecord:
     """Have open-iscsi make a node record."""
 
@@ -103,5 +124,9 @@ class EnableUnit:
         return f"enable {self.name}, which logs in at boot"
 
 
-SessionStep = Union[CreateRecord, EditRecord, LogIn, AwaitSessions, LogOut, DeleteRecord, EnableUnit]
-SESSION_STEPS = (CreateRecord, EditRecord, LogIn, AwaitSessions, LogOut, DeleteRecord, EnableUnit)
+SessionStep = Union[
+    CreateInterface, CreateRecord, EditRecord, LogIn, AwaitSessions, LogOut, DeleteRecord, DeleteInterface, EnableUnit
+]
+SESSION_STEPS = (
+    CreateInterface, CreateRecord, EditRecord, LogIn, AwaitSessions, LogOut, DeleteRecord, DeleteInterface, EnableUnit
+)  # fmt: skip

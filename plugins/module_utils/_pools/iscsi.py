@@ -24,20 +24,22 @@ from ansible_collections.virt.san.plugins.module_utils._pools.folders import che
 from ansible_collections.virt.san.plugins.module_utils._pools.luns import LunPool, check_target, san_of, steps_of
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import LogInTo
 
-TAKEN = ("hosts", "devices", "auth")
+TAKEN = ("hosts", "devices", "auth", "initiator")
 
 
 class IscsiPool(LunPool):
-    """It runs if that is noted and there is a session with one of its portals, whoever has logged in."""
+    """It runs if that is noted and there is a session with one of its portals, whoever has logged in.
+
+    Where it names an initiator, only sessions count in which the host has that name.
+    """
 
     name = "iscsi"
 
     def check(self, pool: PoolDefinition) -> None:
-        if pool.source.initiator is not None:
-            raise ValueError("source.initiator: the host logs in by its own iSCSI name; leave it out")
         check_source(pool, TAKEN)
         check_target(pool)
         target_name(pool)
+        initiator_name(pool)
         if not pool.source.hosts:
             raise ValueError("source.portals: a pool of type iscsi needs a portal of the target, as in 10.0.0.1")
         found = portals(pool)
@@ -51,7 +53,10 @@ class IscsiPool(LunPool):
         return tuple(
             unit
             for unit in san_of(seen).luns
-            if any(path.target == target and read_portal(path.portal) in known for path in unit.paths)
+            if any(
+                path.target == target and read_portal(path.portal) in known and _is_its(pool, path.initiator)
+                for path in unit.paths
+            )
         )
 
     def is_running(self, pool: PoolDefinition, seen: Seen) -> bool:
@@ -84,6 +89,8 @@ class IscsiPool(LunPool):
             found.append("source.target")
         if set(portals(running)) - set(portals(pool)):
             found.append("source.portals")  # those that are new are logged in to at once
+        if initiator_name(running) != initiator_name(pool):
+            found.append("source.initiator")
         if _user(running) != _user(pool):
             found.append("source.chap")
         return tuple(found)
@@ -97,6 +104,21 @@ def target_name(pool: PoolDefinition) -> str:
         return parse_iqn(pool.source.devices[0].path)
     except ValueError as wrong:
         raise ValueError(f"source.target: {wrong}") from wrong
+
+
+def initiator_name(pool: PoolDefinition) -> str | None:
+    """Return the iSCSI name that the host is to log in by; None: it may be any. Raises ValueError."""
+    try:
+        return None if pool.source.initiator is None else parse_iqn(pool.source.initiator)
+    except ValueError as wrong:
+        raise ValueError(
+            f"source.initiator: {wrong}. Give the name that the array knows; without it, the host logs in by its own"
+        ) from wrong
+
+
+def _is_its(pool: PoolDefinition, initiator: str | None) -> bool:
+    """Tell whether a session in which the host has this name counts."""
+    return initiator_name(pool) in (None, (initiator or "").lower())
 
 
 def portals(pool: PoolDefinition) -> tuple[Portal, ...]:
@@ -114,10 +136,8 @@ def _portal(server: SourceHost) -> Portal:
 
 def _sessions(pool: PoolDefinition, seen: Seen) -> dict[str, bool]:
     target = target_name(pool)
-    return {
-        str(portal): any(same_session(one, target, portal, None) for one in san_of(seen).sessions)
-        for portal in portals(pool)
-    }
+    its = [one for one in san_of(seen).sessions if _is_its(pool, one.initiator)]
+    return {str(portal): any(same_session(one, target, portal, None) for one in its) for portal in portals(pool)}
 
 
 def _user(pool: PoolDefinition) -> str | None:

@@ -175,7 +175,7 @@ def _refuse_shared(known: Known, pool: PoolDefinition) -> None:
     path = pool.target.path
     carrier = _carrier(pool)
     for name, other in known.others.items():
-        if carrier is not None and carrier == _carrier(other):
+        if carrier is not None and carrier == _carrier(other) and not _log_in_apart(pool, other):
             raise RefusedError(
                 f"{carrier} is already that of pool {name}: stopping one would take it from the other. Use that pool",
                 name=name,
@@ -191,6 +191,12 @@ def _carrier(pool: PoolDefinition) -> str | None:
         return f"target {pool.source.devices[0].path.lower()}"
     adapter = pool.source.adapter
     return f"virtual HBA {adapter.wwpn.lower()}" if isinstance(adapter, FcHostAdapter) else None
+
+
+def _log_in_apart(pool: PoolDefinition, other: PoolDefinition) -> bool:
+    """Tell whether each logs in by an iSCSI name of its own: one that names none has all sessions."""
+    names = {one.source.initiator.lower() for one in (pool, other) if one.source.initiator is not None}
+    return len(names) == 2
 
 
 def _shown(

@@ -60,8 +60,8 @@ class NoteStopped:
         return f"note that pool {self.name} does not run"
 
 
-RECORD = "record"
-"""How the note of a record of open-iscsi begins."""
+RECORD, INTERFACE = "record", "iface"
+"""How the note of a record of open-iscsi begins, and that of an iface."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class NoteMade:
     @property
     def lasting(self) -> tuple[str, ...]:
         """What a boot does not end, and the note of it must outlast as well."""
-        return tuple(one for one in self.what if one.startswith(f"{RECORD} "))
+        return tuple(one for one in self.what if one.startswith((f"{RECORD} ", f"{INTERFACE} ")))
 
     def describe(self) -> str:
         if not self.what:
@@ -106,7 +106,7 @@ class ForgetSecret:
 
 @dataclass(frozen=True)
 class LogInTo:
-    """Log in to portals of an iSCSI target. If nothing comes of it, the pool's own records go again."""
+    """Log in to portals of an iSCSI target. If nothing comes of it, the pool's own records and iface go again."""
 
     pool: str
     target: str
@@ -116,9 +116,12 @@ class LogInTo:
     """There are other sessions of the pool."""
     noted: tuple[str, ...] = ()
     """What was noted as made before."""
+    interface: str = "default"
+    own_interface: bool = False
 
     def describe(self) -> str:
-        return f"log in to {self.target} at {', '.join(map(str, self.portals))}"
+        by = "" if self.interface == "default" else f" by iface {self.interface}"
+        return f"log in to {self.target} at {', '.join(map(str, self.portals))}{by}"
 
 
 @dataclass(frozen=True)

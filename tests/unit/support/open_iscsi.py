@@ -21,6 +21,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
     Chap,
     Portal,
     Problem,
+    edit_record,
     parse_portal,
     parse_record,
 )
@@ -30,6 +31,8 @@ TARGET = "iqn.2025-01.test.array:vol1"
 ONE, TWO = Portal("10.77.1.1"), Portal("10.77.2.1")
 SECRET, MUTUAL = "secret-of-host-1", "secret-of-array"
 CHAP = Chap("host1", SECRET, "array1", MUTUAL)
+OWN_NAME = "iqn.2025-01.test.host:1"
+"""Of the host."""
 FIELDS = ("username", "password", "username_in", "password_in")
 
 _DEFAULTS = """\
@@ -64,6 +67,8 @@ class Array:
     chap: Chap | None = None
     discovery_chap: Chap | None = None
     login_codes: dict[Portal, int] = field(default_factory=dict)
+    admitted: set[str] | None = None
+    """Initiator names; None: whoever comes."""
     state: str = "LOGGED_IN"
     """Of new sessions."""
 
@@ -88,7 +93,7 @@ class OpenIscsi:
             Path(f"{root}{folder}").mkdir(parents=True, exist_ok=True)
         initiator = Path(f"{root}/etc/iscsi/initiatorname.iscsi")
         initiator.parent.mkdir(parents=True, exist_ok=True)
-        initiator.write_text("InitiatorName=iqn.2025-01.test.host:1\n", encoding="utf-8")
+        initiator.write_text(f"InitiatorName={OWN_NAME}\n", encoding="utf-8")
 
     def changes(self) -> list[str]:
         """Return what was asked that changes something, in short."""
@@ -126,8 +131,10 @@ class OpenIscsi:
 
     def _iscsiadm(self, argv: list[str]) -> tuple[int, str]:
         options = dict(pairwise(argv))
+        if argv[2] == "iface":
+            return self._iface(options["-I"], options["-o"], options)
         if argv[2] == "discoverydb":
-            return self._discover(parse_portal(options["-p"]))
+            return self._discover(parse_portal(options["-p"]), options["-I"])
         if argv[2] == "session":
             return self._log_out(int(options["-r"]))
         if "-T" not in options:
@@ -137,7 +144,10 @@ class OpenIscsi:
         if "--login" in argv:
             return self._log_in(target, portal, interface)
         if options["-o"] == "new":
-            self.record(target, portal, tpgt, interface)
+            old = Path(f"{self.root}{self.place}/nodes/{target}/{portal.address},{portal.port}")
+            assert self._find(target, portal, interface) == old or not old.is_file(), "another iface's would be dropped"
+            name = self.iface(interface).get("iface.initiatorname")
+            self.record(target, portal, tpgt, interface, **({"iface.initiatorname": name} if name else {}))
             return 0, f"New iSCSI node [tcp:[hw=,ip=,net_if=,iscsi_if={interface}] {portal},{tpgt} {target}] added\n"
         assert options["-o"] == "delete"
         found = self._find(target, portal, interface)
@@ -148,6 +158,38 @@ class OpenIscsi:
             if not any(folder.iterdir()):
                 folder.rmdir()
         return 0, ""
+
+    def iface(self, name: str) -> dict[str, str]:
+        """Return what is recorded of an iface; one that there is none of is a failed test."""
+        return {} if name == "default" else parse_record(self._iface_path(name).read_text())
+
+    def ifaces(self) -> list[str]:
+        return sorted(path.name for path in self._iface_path("").glob("*"))
+
+    def _iface_path(self, name: str) -> Path:
+        return Path(f"{self.root}{self.place}/ifaces/{name}")
+
+    def _iface(self, name: str, work: str, options: dict[str, str]) -> tuple[int, str]:
+        path = self._iface_path(name)
+        if work == "new":
+            self.add_iface(name)
+        elif work == "update":
+            assert options["-n"] == "iface.initiatorname"
+            path.write_text(edit_record(path.read_text(), {options["-n"]: options["-v"]}))
+        else:
+            assert work == "delete"
+            used = Path(f"{self.root}{self.place}/nodes").glob(f"*/*/{name}")
+            assert not list(used), "open-iscsi would remove these records as well"
+            path.unlink()
+        return 0, ""
+
+    def add_iface(self, name: str, **values: str) -> None:
+        """Make an iface."""
+        path = self._iface_path(name)
+        path.parent.mkdir(exist_ok=True)
+        said = {"iscsi_ifacename": name, "transport_name": "tcp", **values}
+        lines = [f"iface.{key} = {value}\n" for key, value in said.items()]
+        path.write_text(f"# BEGIN RECORD 2.1.8\n{''.join(lines)}# END RECORD\n")
 
     def record(self, target: str, portal: Portal, tpgt: str, interface: str = "default", **values: str) -> Path:
         """Make a record: a file for the iface or, without a portal group, one for the portal."""
@@ -166,7 +208,9 @@ class OpenIscsi:
     def _find(self, target: str, portal: Portal, interface: str) -> Path | None:
         folder = Path(f"{self.root}{self.place}/nodes/{target}")
         name = f"{portal.address},{portal.port}"
-        found = [*folder.glob(f"{name},*/{interface}"), *(path for path in folder.glob(name) if path.is_file())]
+        old = [path for path in folder.glob(name) if path.is_file()]
+        named = (path for path in old if f"iface.iscsi_ifacename = {interface}\n" in path.read_text())
+        found = [*folder.glob(f"{name},*/{interface}"), *named]
         return found[0] if found else None
 
     def _list(self) -> tuple[int, str]:
@@ -176,7 +220,10 @@ class OpenIscsi:
             lines.append(f"{Portal(address, int(port))},{tpgt[0] if tpgt else 0} {path.parent.name}\n")
         return (0, "".join(lines)) if lines else (21, "")
 
-    def _discover(self, portal: Portal) -> tuple[int, str]:
+    def _admits(self, initiator: str | None) -> bool:
+        return self.array.admitted is None or (initiator or OWN_NAME).lower() in self.array.admitted
+
+    def _discover(self, portal: Portal, interface: str) -> tuple[int, str]:
         if portal in self.array.silent:
             return 4, ""
         kept = Path(f"{self.root}{self.place}/send_targets/{portal.address},{portal.port}/st_config")
@@ -186,6 +233,8 @@ class OpenIscsi:
         wanted = self.array.discovery_chap
         if wanted and said.get("discovery.sendtargets.auth.password") != wanted.password:
             return 24, ""
+        if not self._admits(self.iface(interface).get("iface.initiatorname")):
+            return 21, ""
         told = self.array.targets.get(portal, [])
         found = [f"{one},1 {name}\n" for name in told for one, names in self.array.targets.items() if name in names]
         return (0, "".join(found)) if found else (21, "")
@@ -199,16 +248,21 @@ class OpenIscsi:
             return self.array.login_codes[portal], ""
         if target not in self.array.targets.get(portal, ()):
             return 19, ""
+        initiator = said.get("iface.initiatorname")
+        if not self._admits(initiator):
+            return 24, ""
         if self.array.chap:
             wanted = [getattr(self.array.chap, name) for name in _CHAP_FIELDS]
             if [said.get(f"node.session.auth.{name}") for name in FIELDS] != wanted:
                 return 24, ""
-        self.session(target, portal, interface)
+        self.session(target, portal, interface, name=initiator or OWN_NAME)
         return 0, ""
 
     # What the kernel shows
 
-    def session(self, target: str, portal: Portal, interface: str = "default", state: str | None = None) -> int:
+    def session(
+        self, target: str, portal: Portal, interface: str = "default", state: str | None = None, name: str = OWN_NAME
+    ) -> int:
         """Have a session."""
         with self.counting:
             self.number += 1
@@ -219,6 +273,7 @@ class OpenIscsi:
                 "targetname": target,
                 "tpgt": "1",
                 "ifacename": interface,
+                "initiatorname": name,
                 "state": state or self.array.state,
                 "recovery_tmo": "120",
                 "target_id": "0",
@@ -231,8 +286,8 @@ class OpenIscsi:
                 "port": str(portal.port),
             },
         }
-        for name, attributes in facts.items():
-            folder = place / name
+        for below, attributes in facts.items():
+            folder = place / below
             folder.mkdir(parents=True)
             for attribute, text in attributes.items():
                 (folder / attribute).write_text(f"{text}\n", encoding="utf-8")

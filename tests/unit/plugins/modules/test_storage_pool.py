@@ -218,11 +218,20 @@ def test_an_iscsi_target() -> None:
     assert told["source"]["devices"] == [{"path": IQN}]
     assert told["source"]["auth"] == {"type": "chap", "username": "me", "secret_usage": "virt-san/array"}
     assert told["portals"] == ["[fe80::1]:3260"]
+    named = {**source, "portals": ["10.0.0.1"], "initiator": "iqn.2025-01.com.example:DB01"}
+    pool = storage_pool.pool_of({**options, "source": named})
+    assert pool is not None
+    assert pool.source.initiator == "iqn.2025-01.com.example:db01"
+    with pytest.raises(InputError, match=r"source\.initiator: a pool of type mpath has none"):
+        storage_pool.pool_of(
+            {**options, "type": "mpath", "source": {**named, "portals": [], "target": None, "chap": None}}
+        )
     for wrong, says in (
         ({"portals": []}, "needs a portal"),
         ({"portals": ["nas"]}, "is not a portal"),
         ({"portals": ["10.0.0.1"], "target": None}, "is one target"),
         ({"portals": ["10.0.0.1"], "target": "vol7"}, "is not an iSCSI name"),
+        ({"portals": ["10.0.0.1"], "initiator": "guest"}, "source.initiator: 'guest' is not an iSCSI name"),
         ({"portals": ["10.0.0.1"], "format": "raw"}, "source.format: a pool of type iscsi has none"),
         ({"portals": ["10.0.0.1"], "chap": {**CHAP, "password": ""}}, "source.chap: password is empty"),
     ):
@@ -239,9 +248,13 @@ def test_an_iscsi_target_as_libvirt_has_it() -> None:
     pool = storage_pool.pool_of({**DEFAULTS, "xml": xml})
     assert pool is not None
     assert pool.source.auth is not None
+    named = xml.replace("<auth", "<initiator><iqn name='iqn.2020-01.a:B'/></initiator><auth")
+    by_name = storage_pool.pool_of({**DEFAULTS, "xml": named})
+    assert by_name is not None
+    assert by_name.source.initiator == "iqn.2020-01.a:B"
     for wrong, says in (
         (xml.replace("10.77.1.1", "array"), "source.portals: 'array:3260' is not a portal"),
-        (xml.replace("<auth", "<initiator><iqn name='iqn.2020-01.a:b'/></initiator><auth"), "source.initiator"),
+        (named.replace("iqn.2020-01.a:B", "guest"), "source.initiator: 'guest' is not an iSCSI name"),
         (xml.replace("chap", "ceph"), "source.chap: targets know CHAP"),
     ):
         with pytest.raises(InputError, match=says):

@@ -6,15 +6,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool
-from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_info import gather
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
 from ansible_collections.virt.san.plugins.module_utils._errors import (
@@ -23,18 +20,22 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     NotFoundError,
     UnavailableError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import arrival, iscsi, iscsiadm
+from ansible_collections.virt.san.plugins.module_utils._host import arrival, iscsiadm
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap, Portal
 from ansible_collections.virt.san.plugins.module_utils._model.pool import (
     Auth,
     PoolDefinition,
-    Source,
     SourceDevice,
-    SourceHost,
-    Target,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
-from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
+from ansible_collections.virt.san.tests.unit.support.iscsi_pool import (
+    PLAIN,
+    ours,
+    portals,
+    reboot,
+    run,
+    through_all_states,
+)
 from ansible_collections.virt.san.tests.unit.support.logged_in import TARGET as LIVE
 from ansible_collections.virt.san.tests.unit.support.logged_in import mount, put_up
 from ansible_collections.virt.san.tests.unit.support.open_iscsi import (
@@ -47,13 +48,6 @@ from ansible_collections.virt.san.tests.unit.support.open_iscsi import (
     OpenIscsi,
 )
 
-PLAIN = PoolDefinition(
-    "array",
-    "iscsi",
-    Source((SourceHost(ONE.address),), (SourceDevice(TARGET),)),
-    Target("/dev/disk/by-id"),
-    kept=Kept(portals=(str(TWO),)),
-)
 GUARDED = replace(PLAIN, source=replace(PLAIN.source, auth=Auth("chap", "host1", None, "virt-san/array")))
 SECRET_FILE = "etc/virt-san/secrets/array.json"
 
@@ -66,47 +60,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenIscsi:
     return made
 
 
-def run(machine: OpenIscsi, state: str, one: PoolDefinition | None = PLAIN, check: bool = False, **more: Any) -> Report:
-    wanted = Wanted("array", state, one, **more)
-    report = pool.ensure(machine.host, NativeKeeper(machine.host), wanted, None, 5, check)
-    told = str((report.facts, report.before, report.after, report.warnings, wanted))
-    assert SECRET not in told
-    assert MUTUAL not in told
-    return report
-
-
-def ours(machine: OpenIscsi) -> dict[str, str]:
-    top = Path(machine.root)
-    found = (path for place in ("etc/virt-san", "run/virt-san") for path in (top / place).rglob("*") if path.is_file())
-    return {str(path.relative_to(top)): path.read_text() for path in found}
-
-
-def portals(machine: OpenIscsi) -> list[str]:
-    """Return the portals of all sessions, by the kernel's own word."""
-    top = Path(machine.root, "sys/class/iscsi_connection")
-    return sorted((one / "persistent_address").read_text().strip() for one in top.iterdir())
-
-
 def records(machine: OpenIscsi) -> list[Path]:
     return [path for path in Path(machine.root, "etc/iscsi/nodes").rglob("default") if path.is_file()]
 
 
 def test_through_all_states(machine: OpenIscsi) -> None:
-    both = [ONE.address, TWO.address]
-    for state, there in (("present", []), ("active", both), ("inactive", []), ("active", both), ("absent", [])):
-        before = machine.files(), ours(machine), portals(machine)
-        planned = run(machine, state, check=True)
-        assert (machine.files(), ours(machine), portals(machine)) == before, "check mode wrote something"
-        done = run(machine, state)
-        assert planned.changed, state
-        assert (planned.changed, planned.facts["steps"]) == (done.changed, done.facts["steps"])
-        uuids = [(told.get("pool") or {}).pop("uuid", None) for told in (planned.after, done.after)]
-        assert len(uuids) == 2
-        assert planned.after == done.after
-        assert portals(machine) == there
-        again = run(machine, state)
-        assert (again.changed, again.facts["steps"], again.warnings) == (False, [], ())
-    assert (ours(machine), records(machine)) == ({}, [])
+    through_all_states(machine, PLAIN, [ONE.address, TWO.address])
 
 
 def test_what_is_said_of_it(machine: OpenIscsi) -> None:
@@ -139,13 +98,6 @@ def test_one_that_logs_in_at_boot_by_now_stays(machine: OpenIscsi) -> None:
     done = run(machine, "inactive", None)
     assert "it logs in at boot" in done.warnings[0]
     assert (portals(machine), records(machine)) == ([ONE.address], [first])
-
-
-def reboot(machine: OpenIscsi) -> None:
-    """What is below /run goes, and so do sessions."""
-    shutil.rmtree(Path(machine.root, "run/virt-san"))
-    for one in iscsi.read_sessions(machine.host):
-        machine.run(["iscsiadm", "-m", "session", "-r", str(one.number), "--logout"], 5)
 
 
 def test_records_of_its_own_are_known_after_a_boot(machine: OpenIscsi) -> None:

@@ -18,10 +18,11 @@ from ansible_collections.virt.san.plugins.module_utils._host.iscsi_records impor
     discovery_text,
     has_discovery_record,
     has_interface,
+    read_interfaces,
     read_records,
     replace_record,
 )
-from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap, Portal
+from ansible_collections.virt.san.plugins.module_utils._model.iscsi import Chap, Interface, Portal
 from ansible_collections.virt.san.tests.unit.support.kernel import Timer
 
 ROOT = "/etc/iscsi"
@@ -78,6 +79,19 @@ def test_ifaces(host: Host) -> None:
     assert has_interface(host, ROOT, "default")
     assert has_interface(host, ROOT, "storage")
     assert not has_interface(host, ROOT, "stor")
+
+
+def test_what_ifaces_say(host: Host) -> None:
+    """Of two places the one that iscsiadm reads counts."""
+    put(host, f"{ROOT}/ifaces/guest", "iface.initiatorname = iqn.2025-01.test.Guest:1\niface.transport_name = tcp\n")
+    put(host, f"{ROOT}/ifaces/iface.example", "# iface.initiatorname = iqn.2025-01.test:a\n")
+    put(host, "/var/lib/iscsi/ifaces/guest", "iface.initiatorname = iqn.2025-01.test:b\n")
+    put(host, "/var/lib/iscsi/ifaces/card", "iface.hwaddress = 52:54:00:00:00:01\n")
+    assert read_interfaces(host, ROOT) == (
+        Interface("guest", "iqn.2025-01.test.guest:1", True),
+        Interface("iface.example", None, True),
+        Interface("card", None, False),
+    )
 
 
 def test_replaced_whole_and_for_root_alone(host: Host) -> None:

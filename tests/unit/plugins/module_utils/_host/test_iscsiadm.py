@@ -108,6 +108,19 @@ def test_records() -> None:
         iscsiadm.create_record(Answering(6).host, TARGET, PORTAL, 1, "default")
 
 
+def test_ifaces() -> None:
+    asked = Answering(0)
+    iscsiadm.create_interface(asked.host, "guest", TARGET)
+    iscsiadm.delete_interface(asked.host, "guest")
+    assert asked.calls == [
+        "iscsiadm -m iface -I guest -o new",
+        f"iscsiadm -m iface -I guest -o update -n iface.initiatorname -v {TARGET}",
+        "iscsiadm -m iface -I guest -o delete",
+    ]
+    with pytest.raises(CommandError, match="database"):
+        iscsiadm.create_interface(Answering(6).host, "guest", TARGET)
+
+
 @pytest.mark.parametrize("code", range(1, 34))
 def test_every_code_means_something(code: int) -> None:
     problem = iscsiadm.problem_of(code)

@@ -156,6 +156,18 @@ def test_what_the_boot_goes_by() -> None:
     assert edits_of(WANTED, said) == {model.STARTUP: "automatic"}
 
 
+def test_the_initiator_name_of_a_record() -> None:
+    named = replace(WANTED, initiator="iqn.2025-01.test.guest:1")
+    assert edits_of(named, parse_record(RECORD))[model.INITIATOR] == "iqn.2025-01.test.guest:1"
+    assert model.INITIATOR not in edits_of(WANTED, {**parse_record(RECORD), model.INITIATOR: "iqn.2025-01.a:b"})
+
+
+def test_the_name_of_an_iface_never_changes() -> None:
+    """Hosts that were set up before know theirs by it."""
+    assert model.own_interface("iqn.2025-01.test.guest:db01") == "virt-san-be436e7b"
+    assert model.parse_interface(model.own_interface("eui.0123456789abcdef"))
+
+
 def test_what_waits_for_the_next_login() -> None:
     said = parse_record(RECORD)
     assert model.waits_for_login(edits_of(replace(WANTED, chap=CHAP), said))

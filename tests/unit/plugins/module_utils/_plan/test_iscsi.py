@@ -7,27 +7,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.fabric import IscsiSession
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
     Chap,
+    Interface,
     NodeRecord,
     Offer,
     Portal,
     Problem,
     Wanted,
+    own_interface,
 )
 from ansible_collections.virt.san.plugins.module_utils._plan.iscsi import (
     BootUnit,
     Scope,
     Seen,
     all_portals,
+    interface_for,
     label,
     plan_absent,
     plan_present,
     unknown_target,
     unsettled,
 )
-from ansible_collections.virt.san.plugins.module_utils._plan.iscsi_steps import CreateRecord
+from ansible_collections.virt.san.plugins.module_utils._plan.iscsi_steps import CreateInterface, CreateRecord
 
 TARGET = "iqn.2025-01.test:a"
 ONE, TWO = Portal("10.0.0.1"), Portal("10.0.1.1")
@@ -36,8 +42,41 @@ OFFERS = (Offer(TARGET, ONE, 1), Offer(TARGET, TWO, 2), Offer(f"{TARGET}0", Port
 RECORD = NodeRecord(TARGET, ONE, 1, "default", "/r", "node.startup = automatic\n")
 
 
-def session(portal: Portal = ONE, state: str = "LOGGED_IN", number: int = 7) -> IscsiSession:
-    return IscsiSession(number, 4, TARGET, 1, None, "default", state, "up", str(portal), str(portal), 5, 0)
+def session(
+    portal: Portal = ONE, state: str = "LOGGED_IN", number: int = 7, interface: str = "default"
+) -> IscsiSession:
+    return IscsiSession(number, 4, TARGET, 1, None, interface, state, "up", str(portal), str(portal), 5, 0)
+
+
+HOST, GUEST = "iqn.2025-01.test.host:1", "iqn.2025-01.test.guest:db01"
+MADE = own_interface(GUEST)
+OURS, PLAIN = Interface(MADE, GUEST), Interface("plain", GUEST)
+BOUND, OTHER = Interface("a-card", GUEST, plain=False), Interface("other", HOST)
+
+
+def test_the_iface_of_a_name() -> None:
+    """The one that there is a session by, then one that is bound to nothing, then that of pools."""
+    known = (BOUND, OTHER, PLAIN, OURS)
+    assert interface_for(HOST, HOST, known, ()) == ("default", None)
+    assert interface_for(HOST, None, known, ()) == ("other", None)
+    assert interface_for(GUEST, HOST, known, ()) == (MADE, None)
+    assert interface_for(GUEST, HOST, known[:3], ()) == ("plain", None)
+    assert interface_for(GUEST, HOST, known[:2], ()) == ("a-card", None)
+    assert interface_for(GUEST, HOST, known, (session(interface="a-card"),)) == ("a-card", None)
+    for there in (known[1:2], (Interface(MADE),)):
+        assert interface_for(GUEST, HOST, there, ()) == (MADE, CreateInterface(MADE, GUEST))
+    with pytest.raises(RefusedError, match=f"{MADE} of open-iscsi is to have the iSCSI name {GUEST}"):
+        interface_for(GUEST, HOST, (Interface(MADE, HOST),), ())
+
+
+def test_a_record_that_would_be_dropped_for_another() -> None:
+    old = replace(RECORD, tpgt=None)
+    seen, wanted = Seen(records=(old,)), replace(WANTED, interface="storage", chap=None)
+    plan = plan_present(seen, wanted)
+    assert {portal: one.reason for portal, one in plan.problems.items()} == {ONE: "setup"}
+    assert "-I default" in plan.problems[ONE].text
+    assert not plan_present(seen, replace(WANTED, chap=None)).problems, "its own"
+    assert not plan_present(Seen(records=(RECORD,)), wanted).problems
 
 
 def test_from_nothing() -> None:
@@ -60,6 +99,9 @@ def test_the_portal_group_of_a_session_without_a_record() -> None:
     plan = plan_present(Seen(sessions=(session(),)), replace(WANTED, portals=(ONE,)))
     assert [step.tpgt for step in plan.steps if isinstance(step, CreateRecord)] == [1]
     assert not [line for line in plan.describe() if line.startswith("log in")]
+    for seen in (Seen(sessions=(session(),)), Seen(records=(RECORD,))):
+        plan = plan_present(seen, replace(WANTED, portals=(ONE,), interface="storage"))
+        assert [step.tpgt for step in plan.steps if isinstance(step, CreateRecord)] == [1], "of another iface"
 
 
 def test_only_what_is_missing_needs_the_network() -> None:
@@ -90,6 +132,8 @@ def test_a_target_that_is_not_there_is_told_what_is() -> None:
     problem = unknown_target(TARGET, ONE, [Offer(f"{TARGET}{number}", ONE, 1) for number in range(20)])
     assert f"but {TARGET}0, {TARGET}1" in problem.text
     assert "and others" in problem.text
+    assert "admit this host's initiator name?" in problem.text
+    assert f"admit the initiator name {GUEST}?" in unknown_target(TARGET, ONE, (), GUEST).text
 
 
 def test_logged_out_before_it_is_forgotten() -> None:

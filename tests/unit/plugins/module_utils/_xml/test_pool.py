@@ -153,6 +153,7 @@ DUMPED = {
     "disk": source("<device path='/dev/sdb'><freeExtent start='512' end='1024'/></device><format type='gpt'/>", "/dev"),
     "iscsi": source(
         "<host name='10.77.1.1' port='3260'/><device path='iqn.2020-01.org.example:a'/>"
+        "<initiator><iqn name='iqn.2020-01.org.example:guest'/></initiator>"
         "<auth type='chap' username='me'><secret usage='libvirtiscsi'/></auth>",
         "/dev/disk/by-path",
     ),
