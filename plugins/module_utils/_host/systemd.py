@@ -25,7 +25,7 @@ class Unit(NamedTuple):
 
     enabled: bool = False
     active: str = "inactive"
-    """Its state in systemd's words: active, activating, inactive, failed... One that waits for its turn is activating."""
+    """Its state in systemd's words: active, activating (also one that waits for its turn), inactive, failed..."""
     stale: bool = False
     """Its files are others than those that systemd has read."""
     loaded: bool = False
