@@ -41,7 +41,7 @@ Result = dict[str, Any]
 
 
 def run(task: str, watched: bool = False, kill_at: str = "") -> Result:
-    """Run a task in a process of its own, as Ansible would have it run."""
+    """Run a task in a process of its own, as Ansible would have it run, or does where it has unpacked it."""
     log = HERE / "points"
     log.unlink(missing_ok=True)
     scratch = HERE / "tmp"
@@ -50,8 +50,10 @@ def run(task: str, watched: bool = False, kill_at: str = "") -> Result:
     if watched:
         env |= {"PYTHONPATH": str(HERE), "VIRT_SAN_POINTS": str(log), "VIRT_SAN_KILL_AT": kill_at}
     began = time.monotonic()
+    program = HERE / task / "task.py"
+    unpacked = ["execute"] if program.with_name("debug_dir").exists() else []
     done = subprocess.run(
-        [PYTHON, str(HERE / f"task-{task}.py")],
+        [PYTHON, str(program), *unpacked],
         env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
