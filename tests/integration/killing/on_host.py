@@ -118,7 +118,7 @@ def stock_file(task: str) -> Path:
 def settled(wanted: Result | None) -> Result:
     """Return the stock once it is as wanted, or has come to rest, or time is up."""
     deadline = time.monotonic() + SETTLE
-    last = stock()
+    last: Result | None = None
     while True:
         subprocess.run(["udevadm", "settle", "-t", "10"], check=False)
         now = stock()
