@@ -206,6 +206,19 @@ def ansible(tmp_path_factory: pytest.TempPathFactory) -> Ansible:
     return Ansible(tmp_path_factory.mktemp("ansible"), PATIENCE - SPARE)
 
 
+LVM_CONF = "/etc/lvm/lvmlocal.conf"
+
+
+@pytest.fixture(scope="module")
+def lvm_conf(lab: Lab) -> Iterator[None]:
+    """Have LVM's own file be as it was in the end: volume groups of pools write the hosts' system ID there."""
+    for host in HOSTS:
+        lab.ssh(host, f"cp -a {LVM_CONF} {LVM_CONF}.test")
+    yield
+    for host in HOSTS:
+        lab.ssh(host, f"mv {LVM_CONF}.test {LVM_CONF}; rm -rf /etc/lvm/devices")
+
+
 # What several files of tests have on the array
 
 

@@ -60,6 +60,11 @@ def one(run: Run, host: str, title: str) -> dict[str, Any]:
     return dict(found)
 
 
+def by_host(told: dict[str, str]) -> str:
+    """Return what a task has for each host."""
+    return "{{ " + repr(told) + "[inventory_hostname] }}"
+
+
 def without_uuid(told: Any) -> Any:
     return (
         {key: without_uuid(value) for key, value in told.items() if key != "uuid"} if isinstance(told, dict) else told

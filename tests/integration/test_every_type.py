@@ -14,13 +14,11 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, Ansible, Lab
-from .playing import one, play, pool, volume
+from .playing import by_host, one, play, pool, volume
 from .stages import judge, names, through_all_states
 from .test_pools_on_luns import MAP, OURS, PLACE, SCAN, blank
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
-
-LVM_CONF = "/etc/lvm/lvmlocal.conf"
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200), pytest.mark.usefixtures("lvm_conf")]
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +26,14 @@ def own(lab: Lab) -> Iterator[dict[str, str]]:
     """By host the WWID of its LUN, which has two paths and a map; both hosts see both."""
     wwids = lab.provide_all({f"own-{host}": 61 + number for number, host in enumerate(HOSTS)})
     for host in HOSTS:
-        lab.ssh(
-            host, f"cp -a {LVM_CONF} {LVM_CONF}.test; " + SCAN + "".join(MAP.format(wwid=one) for one in wwids.values())
-        )
+        lab.ssh(host, SCAN + "".join(MAP.format(wwid=one) for one in wwids.values()))
     yield {host: wwids[f"own-{host}"] for host in HOSTS}
     for host in HOSTS:
-        lab.ssh(host, f"mv {LVM_CONF}.test {LVM_CONF}; rm -rf /etc/lvm/devices {PLACE} /etc/virt-san /run/virt-san")
+        lab.ssh(host, f"rm -rf {PLACE} /etc/virt-san /run/virt-san")
 
 
 def wanted(kind: str, own: dict[str, str]) -> dict[str, Any]:
-    mine = {"devices": ["{{ " + repr(own) + "[inventory_hostname] }}"]}
+    mine = {"devices": [by_host(own)]}
     name = "{{ 'every_' ~ inventory_hostname }}" if kind == "logical" else "every"
     more: dict[str, dict[str, Any]] = {
         "fs": {"source": {**mine, "format": "ext4"}, "target": {"path": f"{PLACE}/every"}},

@@ -18,9 +18,8 @@ from .killing.harness import Machine, Task, everywhere
 from .test_killed import side_by_side
 from .test_pools_on_luns import MAP, PLACE, SCAN
 
-pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(3600), pytest.mark.usefixtures("lvm_conf")]
 
-LVM_CONF = "/etc/lvm/lvmlocal.conf"
 SLOW = {"timeout": 120}
 UUID = "8d5a4c0e-3a9e-4f0b-9d27-0d6f8f0c{:04d}"
 """Given, as what is kept of a pool is compared to the last letter."""
@@ -32,11 +31,10 @@ def luns(lab: Lab) -> Iterator[dict[str, str]]:
     wwids = lab.provide_all({f"killed-{host}": 66 + number for number, host in enumerate(HOSTS)}, size="96M")
     lab.provide_all({"by-iscsi": 27}, "--via", "iscsi")
     for host in HOSTS:
-        mine = wwids[f"killed-{host}"]
-        lab.ssh(host, f"cp -a {LVM_CONF} {LVM_CONF}.test; " + SCAN + MAP.format(wwid=mine))
+        lab.ssh(host, SCAN + MAP.format(wwid=wwids[f"killed-{host}"]))
     yield {host: wwids[f"killed-{host}"] for host in HOSTS}
     for host in HOSTS:
-        lab.ssh(host, f"mv {LVM_CONF}.test {LVM_CONF}; rm -rf /etc/lvm/devices {PLACE} /etc/virt-san /run/virt-san")
+        lab.ssh(host, f"rm -rf {PLACE} /etc/virt-san /run/virt-san")
 
 
 def with_volume(name: str, described: dict[str, Any], **more: Any) -> list[Task]:

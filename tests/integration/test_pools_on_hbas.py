@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, PORTALS, Ansible, Lab
-from .playing import one, play, pool, shell
+from .playing import by_host, one, play, pool, shell
 from .stages import info, judge, libvirt_takes, names, through_all_states
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -33,11 +33,6 @@ def luns(lab: Lab) -> Iterator[list[str]]:
     yield wwids
     for host in HOSTS:
         lab.ssh(host, "rm -rf /etc/virt-san /run/virt-san")
-
-
-def own(told: dict[str, str]) -> str:
-    """Return what a task has for each host."""
-    return "{{ " + repr(told) + "[inventory_hostname] }}"
 
 
 # Type mpath
@@ -80,7 +75,9 @@ def test_behind_an_hba(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
         assert lab.ssh(host, OURS) == ""
     again = play(
         ansible,
-        pool("by name", name="hba", type="scsi", source={"adapter": {**adapter, "host": own(wwpns)}}, state="active"),
+        pool(
+            "by name", name="hba", type="scsi", source={"adapter": {**adapter, "host": by_host(wwpns)}}, state="active"
+        ),
         info("volumes", "hba"),
         {
             **shell("number", "basename $(ls -d /sys/bus/pci/devices/0000:00:05.0/virtio*/net/*/ctlr_*/host*)"),
@@ -101,7 +98,7 @@ def port_of(lab: Lab, host: str) -> str:
 
 
 def of_guest(guests: dict[str, dict[str, str]]) -> dict[str, Any]:
-    mine = {key: own({host: told[key] for host, told in guests.items()}) for key in ("wwpn", "wwnn")}
+    mine = {key: by_host({host: told[key] for host, told in guests.items()}) for key in ("wwpn", "wwnn")}
     adapter = {"type": "fc_host", **mine, "parent": FABRIC_A}
     return {"name": "guest", "type": "scsi", "source": {"adapter": adapter}}
 
@@ -214,7 +211,7 @@ def test_by_an_initiator_name_of_its_own(
     lab: Lab, ansible: Ansible, target: str, by_name: dict[str, dict[str, str]]
 ) -> None:
     """What is mapped to the name comes with the pool, what is mapped to the host does not; beside it goes the other."""
-    guest = of_target(target, initiator=own({host: told["name"] for host, told in by_name.items()}))
+    guest = of_target(target, initiator=by_host({host: told["name"] for host, told in by_name.items()}))
     said = shell("names", "cat /sys/class/iscsi_session/*/initiatorname")
     run = play(ansible, *through_all_states(guest, said))
     for host in HOSTS:
@@ -225,7 +222,7 @@ def test_by_an_initiator_name_of_its_own(
     hosts_own = {host: lab.ssh(host, "sed -n s/^InitiatorName=//p /etc/iscsi/initiatorname.iscsi") for host in HOSTS}
     lab("chap", "--user", "lab", "--password", SECRET, "--mutual-user", "array", "--mutual-password", MUTUAL)
     guest["source"]["chap"] = CHAP
-    host_pool = {**of_target(target, initiator=own(hosts_own), chap=CHAP), "name": "host"}
+    host_pool = {**of_target(target, initiator=by_host(hosts_own), chap=CHAP), "name": "host"}
     run = play(
         ansible,
         pool("guest up", **guest, state="active"),

@@ -14,7 +14,12 @@ from typing import NamedTuple
 
 from ansible_collections.virt.san.plugins.module_utils._apply import iscsi_look, iscsi_steps, removal
 from ansible_collections.virt.san.plugins.module_utils._apply.iscsi_look import Discovery
-from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError, SanError, UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._errors import (
+    InUseError,
+    NotFoundError,
+    SanError,
+    UnavailableError,
+)
 from ansible_collections.virt.san.plugins.module_utils._host import iscsi, iscsi_records, iscsiadm
 from ansible_collections.virt.san.plugins.module_utils._host.arrival import await_disks
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -318,11 +323,11 @@ def _undo(host: Host, step: LogInTo, error: SanError) -> None:
         except SanError as left:  # noqa: PERF203 - each record by itself
             error.message = f"{error.message}. The record of {portal} could not be removed: {left.message}"
             return
-    root = iscsi_look.database(host)
-    used = any(one.interface == step.interface for one in iscsi_records.read_records(host, root))
-    if step.own_interface and not used:
+    if step.own_interface:
         try:
-            iscsi_steps.delete_interface(host, root, step.interface)
+            iscsi_steps.delete_interface(host, iscsi_look.database(host), step.interface)
+        except InUseError:
+            pass  # another pool has records for it
         except SanError as left:
             error.message = f"{error.message}. The iface {step.interface} could not be removed: {left.message}"
             return

@@ -62,6 +62,8 @@ class NoteStopped:
 
 RECORD, INTERFACE = "record", "iface"
 """How the note of a record of open-iscsi begins, and that of an iface."""
+DEFAULT = "default"
+"""`_model.iscsi.DEFAULT_INTERFACE`; no pool of another type has to load that file for it."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,11 @@ class LogInTo:
     """There are other sessions of the pool."""
     noted: tuple[str, ...] = ()
     """What was noted as made before."""
-    interface: str = "default"
+    interface: str = DEFAULT
     own_interface: bool = False
 
     def describe(self) -> str:
-        by = "" if self.interface == "default" else f" by iface {self.interface}"
+        by = "" if self.interface == DEFAULT else f" by iface {self.interface}"
         return f"log in to {self.target} at {', '.join(map(str, self.portals))}{by}"
 
 

@@ -160,9 +160,14 @@ def read(path: Path) -> str:
         return ""
 
 
-def said(*command: str) -> list[str]:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+def said(*command: str, check: bool = False) -> list[str]:
+    done = subprocess.run(command, capture_output=True, text=True, check=check, timeout=60)
     return sorted(" ".join(line.split()) for line in done.stdout.splitlines() if line.strip())
+
+
+def told(*command: str) -> list[str]:
+    """Return what a command said that has to succeed: nothing said would be nothing there."""
+    return said(*command, check=True)
 
 
 def address(device: Path) -> str:
@@ -190,7 +195,15 @@ def maps() -> Result:
         reached = sorted(address(device.resolve()) for device in below if device.exists())
         uuid, name = read(dm / "dm/uuid"), read(dm / "dm/name")
         queues = "queue_if_no_path" in " ".join(said("dmsetup", "table", name))
-        found[uuid] = [name, read(dm / "size"), read(dm / "ro"), queues, *reached]
+        # LVM makes up a UUID for each volume anew.
+        known = f"LVM {name}" if uuid.startswith("LVM-") else uuid
+        found[known] = [
+            name,
+            read(dm / "size"),
+            read(dm / "ro"),
+            queues,
+            *reached,
+        ]
     return found
 
 
@@ -214,18 +227,19 @@ def vports() -> Result:
 def names() -> list[str]:
     """Return the names udev gives to disks, and those of the maps."""
     places = ("/dev/disk/by-id", "/dev/mapper")
-    return sorted(f"{place}/{name}" for place in places if os.path.isdir(place) for name in os.listdir(place))
+    found = (f"{place}/{name}" for place in places if os.path.isdir(place) for name in os.listdir(place))
+    return sorted(name for name in found if "dm-uuid-LVM-" not in name)
 
 
 def contents() -> Result:
     """Return what is on LUNs that have a map, and where."""
     devices = [path for path in Path("/dev/disk/by-id").glob("dm-uuid-mpath-*") if path.exists()]
-    return {device.name: said("wipefs", "-n", "--noheadings", "-o", "OFFSET,TYPE", str(device)) for device in devices}
+    return {device.name: told("wipefs", "-n", "--noheadings", "-O", "OFFSET,TYPE", str(device)) for device in devices}
 
 
 def groups() -> list[str]:
     """Return volume groups and logical volumes, without what LVM makes up for each anew."""
-    return said("vgs", "--noheadings", "-o", "vg_name,vg_systemid,vg_extent_count,pv_count") + said(
+    return told("vgs", "--noheadings", "-o", "vg_name,vg_systemid,vg_extent_count,pv_count") + told(
         "lvs", "--noheadings", "-o", "vg_name,lv_name,lv_size,lv_active,lv_tags"
     )
 
