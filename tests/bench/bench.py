@@ -1,10 +1,14 @@
 # Copyright: (c) 2026, virt.san contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All benchmarks in one run, as one table. Needs the running lab, and a machine with nothing else to do."""
+"""All benchmarks in one run, or the parts that are named, as one table.
+
+Needs the running lab, and a machine with nothing else to do.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
 import traceback
 from pathlib import Path
@@ -18,11 +22,16 @@ import npiv
 import table
 import volumes
 
+PARTS = {part.__name__: part for part in (facts_scale, lab_paths, npiv, volumes, fleet)}
+
 
 def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=", ".join(PARTS))
+    chosen = parser.parse_args().parts
     rows: list[table.Row] = []
     failed = False
-    for part in (facts_scale, lab_paths, npiv, volumes, fleet):
+    for part in [PARTS[name] for name in chosen] or PARTS.values():
         try:
             rows += part.measure()
         except Exception:  # noqa: BLE001 - whatever it is, it is shown, and the run counts as failed

@@ -44,6 +44,30 @@ def shell(title: str, command: str) -> Task:
     return {"name": title, "ansible.builtin.shell": command, "changed_when": False}
 
 
+OPENED = 'until ls -l /proc/$(systemctl show -P MainPID {unit})/fd | grep -qF "$(realpath {path})"; do sleep 0.1; done'
+
+
+def hold(title: str, command: str, *paths: str) -> Task:
+    """Return a task that has a program hold paths open until `let_go`; it has them open when the task is done."""
+    unit = unit_of(command)
+    opened = (f"timeout 30 sh -c '{OPENED.format(unit=unit, path=path)}'" for path in paths)
+    begin = f"systemd-run -q --collect --unit {unit} {command} {' '.join(paths)}"
+    return shell(title, " && ".join((begin, *opened)))
+
+
+def let_go(title: str, *commands: str) -> Task:
+    return shell(title, f"systemctl stop {' '.join(map(unit_of, commands))}")
+
+
+def unit_of(command: str) -> str:
+    return f"holding-{command.split(maxsplit=1)[0]}.service"
+
+
+QEMU = "qemu-io -f {} -c 'sleep 600000'"
+"""Opens an image of this format as a guest does."""
+TAIL = "tail -f"
+
+
 def play(ansible: Ansible, *tasks: Task, hosts: str = "kvm") -> Run:
     path = ansible.folder / "pools.yml"
     path.write_text(json.dumps([{"hosts": hosts, "gather_facts": False, "tasks": tasks}]))

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, PORTALS, Lab
-from .killing.harness import Machine, Task, everywhere
+from .killing.harness import Machine, Task, everywhere, once
 from .test_killed import side_by_side
 from .test_pools_on_luns import MAP, PLACE, SCAN
 
-pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(3600), pytest.mark.usefixtures("lvm_conf")]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lvm_conf")]
 
 SLOW = {"timeout": 120}
 UUID = "8d5a4c0e-3a9e-4f0b-9d27-0d6f8f0c{:04d}"
@@ -31,7 +31,7 @@ def luns(lab: Lab) -> Iterator[dict[str, str]]:
     wwids = lab.provide_all({f"killed-{host}": 66 + number for number, host in enumerate(HOSTS)}, size="96M")
     lab.provide_all({"by-iscsi": 27}, "--via", "iscsi")
     for host in HOSTS:
-        lab.ssh(host, SCAN + MAP.format(wwid=wwids[f"killed-{host}"]))
+        lab.ssh(host, f"mkdir -p {PLACE}; " + SCAN + MAP.format(wwid=wwids[f"killed-{host}"]))
     yield {host: wwids[f"killed-{host}"] for host in HOSTS}
     for host in HOSTS:
         lab.ssh(host, f"rm -rf {PLACE} /etc/virt-san /run/virt-san")
@@ -78,13 +78,36 @@ def iscsi(_wwid: str, number: int, target: str) -> list[Task]:
     ]
 
 
-@pytest.mark.parametrize("cycle", [fs, logical, disk, iscsi])
-def test_killed_everywhere(lab: Lab, luns: dict[str, str], cycle: Callable[[str, int, str], list[Task]]) -> None:
-    """At every boundary of steps, and where a step has more than one part, on both releases."""
-    target = lab.iscsi_target()
-    machines = {host: Machine(host, cycle(luns[host], number, target)) for number, host in enumerate(HOSTS)}
-    for machine in machines.values():
-        machine.install()
-    side_by_side(lambda host: everywhere(machines[host]))
-    for machine in machines.values():
+Cycle = Callable[[str, int, str], list[Task]]
+
+
+@pytest.fixture
+def killed(lab: Lab, luns: dict[str, str]) -> Iterator[Callable[[dict[str, Cycle], Callable[[Machine], None]], None]]:
+    """A way to have the cycles of both hosts gone through side by side."""
+    machines: list[Machine] = []
+
+    def go_through(cycles: dict[str, Cycle], how: Callable[[Machine], None]) -> None:
+        target = lab.iscsi_target()
+        ready = {host: Machine(host, cycles[host](luns[host], number, target)) for number, host in enumerate(HOSTS)}
+        machines.extend(ready.values())
+        for machine in machines:
+            machine.install()
+        side_by_side(lambda host: how(ready[host]))
+
+    yield go_through
+    for machine in machines:
         machine.remove()
+
+
+@pytest.mark.timeout(900)
+def test_killed_once(killed: Callable[..., None]) -> None:
+    """The types with most to do, each on one of the two releases, from a blank LUN to a blank LUN."""
+    killed({"kvm1": fs, "kvm2": logical}, once)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(5400)
+@pytest.mark.parametrize("cycle", [fs, logical, disk, iscsi])
+def test_killed_everywhere(killed: Callable[..., None], cycle: Cycle) -> None:
+    """At every boundary of steps, and where a step has more than one part, on both releases."""
+    killed(dict.fromkeys(HOSTS, cycle), everywhere)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, Ansible, Lab
-from .playing import one, play, pool, shell, virsh, without_uuid
+from .playing import TAIL, hold, let_go, one, play, pool, shell, virsh, without_uuid
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -87,7 +87,7 @@ def test_one_host_at_a_time(lab: Lab, ansible: Ansible, luns: list[str]) -> None
         pool("start", **vms, state="active"),
         pool("again", **vms, state="active"),
         shell("look", f"echo from kvm1 > {place}/hello; stat -c %a {place}; findmnt -no OPTIONS {place}"),
-        shell("use", f"cd / && (setsid tail -f {place}/hello </dev/null >/dev/null 2>&1 &) && sleep 0.5"),
+        hold("use", TAIL, f"{place}/hello"),
         pool("stop", name="vms", state="inactive", force=True, may_fail=True),
         hosts="kvm1",
     )
@@ -111,7 +111,7 @@ def test_one_host_at_a_time(lab: Lab, ansible: Ansible, luns: list[str]) -> None
     assert one(second, "kvm2", "mounts")["stdout"] == ""
     stopped = play(
         ansible,
-        shell("no longer used", "pkill -x tail"),
+        let_go("no longer used", TAIL),
         pool("check", check=True, name="vms", state="inactive"),
         pool("stop", name="vms", state="inactive"),
         pool("again", name="vms", state="inactive"),

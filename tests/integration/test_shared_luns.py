@@ -13,14 +13,10 @@ from typing import Any
 import pytest
 
 from .conftest import DEADLINE, HOSTS, LAB, ROOT, Ansible, Lab
+from .test_pools_on_luns import MAP, SCAN
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600), pytest.mark.usefixtures("driver")]
 
-SCAN = (
-    "for h in /sys/class/fc_host/host*; do echo '- - -' > /sys/class/scsi_host/${h##*/}/scan; done;"
-    " udevadm settle --timeout=60; "
-)
-MAP = "multipath -a {wwid} >/dev/null; multipathd add map {wwid} >/dev/null; udevadm settle --timeout=60; "
 RUN = "cd / && PYTHONPATH=/root/driver python3 /root/driver/group.py {asked}"
 NAME = "guests"
 Told = dict[str, Any]

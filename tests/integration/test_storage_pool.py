@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, Ansible, Lab
-from .playing import one, play, pool, shell, without_uuid
+from .playing import TAIL, hold, let_go, one, play, pool, shell, without_uuid
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -129,14 +129,14 @@ def test_in_use_it_stays(lab: Lab, ansible: Ansible) -> None:
     run = play(
         ansible,
         pool("up", **ISOS, state="active"),
-        shell("use", f"cd / && (setsid tail -f {place}/hello </dev/null >/dev/null 2>&1 &) && sleep 0.5"),
+        hold("use", TAIL, f"{place}/hello"),
         pool("stop", name="isos", state="inactive", may_fail=True),
         pool("remove", name="isos", state="absent", may_fail=True),
         pool("changed", **{**ISOS, "source": {**ISOS["source"], "mount_options": ["ro"]}}, state="active"),
         pool("by force", name="isos", state="inactive", force=True),
         pool("up again", name="isos", state="active"),
         shell("its options", f"findmnt -no OPTIONS {place}"),
-        shell("no longer used", "pkill -x tail"),
+        let_go("no longer used", TAIL),
         pool("down", name="isos", state="absent"),
         hosts="kvm1",
     )

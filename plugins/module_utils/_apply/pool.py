@@ -25,12 +25,12 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import GENERA
 from ansible_collections.virt.san.plugins.module_utils._model.pool_boot import lock_path
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, PoolType, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.others import is_devices
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import (
     Known,
     PoolPlan,
     Wanted,
     definition,
-    is_devices,
     plan_nothing,
     plan_pool,
 )

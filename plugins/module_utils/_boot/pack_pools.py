@@ -143,6 +143,7 @@ FILES: tuple[str, ...] = (
     "_pools/luns.py",
     "_pools/mpath.py",
     "_pools/netfs.py",
+    "_pools/others.py",
     "_pools/plan.py",
     "_pools/registry.py",
     "_pools/scsi.py",

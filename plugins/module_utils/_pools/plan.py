@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, NotFoundError, RefusedError
-from ansible_collections.virt.san.plugins.module_utils._model.pool import FcHostAdapter, PoolDefinition
+from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.pool_kept import Kept
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Changes, PoolType, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.others import refuse_inside, refuse_shared
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     Define,
     ForgetSecret,
@@ -145,7 +146,7 @@ def plan_pool(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, new_uuid
     live = running_definition(known, seen, kind, pool)
     if wanted.state == "absent":
         return _absent(known, wanted, seen, kind, live)
-    _refuse_shared(known, pool)
+    refuse_shared(known.others, pool)
     if wanted.pool is not None and (wanted.build == "never" or kind.is_running(pool, seen)):
         pool = replace(pool, kept=replace(pool.kept, adopted=kind.adopts(pool, seen) or pool.kept.adopted))
     return _Present(known, wanted, seen, kind, pool, live).plan()
@@ -168,35 +169,6 @@ def running_definition(
         if one is not None and kind.is_running(one, seen):
             return one
     return None
-
-
-def _refuse_shared(known: Known, pool: PoolDefinition) -> None:
-    """Raise RefusedError where two pools would be in one folder, or would be one volume group, target or vHBA."""
-    path = pool.target.path
-    carrier = _carrier(pool)
-    for name, other in known.others.items():
-        if carrier is not None and carrier == _carrier(other) and not _log_in_apart(pool, other):
-            raise RefusedError(
-                f"{carrier} is already that of pool {name}: stopping one would take it from the other. Use that pool",
-                name=name,
-            )
-    for name, other in known.others.items():
-        if path is not None and path == other.target.path and (pool.type == "logical" or not is_devices(path)):
-            raise RefusedError(f"{path} is already the target of pool {name}: name another target.path", name=name)
-
-
-def _carrier(pool: PoolDefinition) -> str | None:
-    """Return what a pool may bring to the host and take away again."""
-    if pool.type == "iscsi" and pool.source.devices:
-        return f"target {pool.source.devices[0].path.lower()}"
-    adapter = pool.source.adapter
-    return f"virtual HBA {adapter.wwpn.lower()}" if isinstance(adapter, FcHostAdapter) else None
-
-
-def _log_in_apart(pool: PoolDefinition, other: PoolDefinition) -> bool:
-    """Tell whether each logs in by an iSCSI name of its own: one that names none has all sessions."""
-    names = {one.source.initiator.lower() for one in (pool, other) if one.source.initiator is not None}
-    return len(names) == 2
 
 
 def _shown(
@@ -373,7 +345,7 @@ def _absent(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, live: Pool
         return plan_nothing(known)
     steps = list(stopping(known, seen, kind, live, wanted.force))
     if wanted.delete_contents:
-        _refuse_inside(known, old)
+        refuse_inside(known.others, old)
         _refuse_copied(seen, f"deleting what pool {known.name} holds")
         if live is not None and live != old and kind.is_running(old, seen):
             # Somebody has started it by its new definition as well.
@@ -393,19 +365,6 @@ def _refuse_copied(seen: Seen, purpose: str) -> None:
             f"{purpose} is refused, it is being copied: {', '.join(seen.copies)}. Wait for it or end it",
             holders=list(seen.copies),
         )
-
-
-def _refuse_inside(known: Known, pool: PoolDefinition) -> None:
-    """Raise RefusedError where another pool's storage would go, too."""
-    for name, other in known.others.items():
-        path, its = pool.target.path, other.target.path
-        if path is not None and its is not None and f"{its}/".startswith(f"{path}/") and not is_devices(path):
-            raise RefusedError(f"pool {name} is in {its}, and would be deleted with {path}: remove it first", name=name)
-
-
-def is_devices(path: str) -> bool:
-    """Tell whether a target is where the host has its devices: nobody's own, and no folder that could be deleted."""
-    return f"{path}/".startswith("/dev/")
 
 
 def _warn_later(name: str, options: tuple[str, ...]) -> str:

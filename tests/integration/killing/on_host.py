@@ -225,10 +225,10 @@ def vports() -> Result:
 
 
 def names() -> list[str]:
-    """Return the names udev gives to disks, and those of the maps."""
+    """Return the names udev gives to disks, and those of the maps, without those that LVM makes up anew each time."""
     places = ("/dev/disk/by-id", "/dev/mapper")
     found = (f"{place}/{name}" for place in places if os.path.isdir(place) for name in os.listdir(place))
-    return sorted(name for name in found if "dm-uuid-LVM-" not in name)
+    return sorted(name for name in found if not MADE_UP.search(name))
 
 
 def contents() -> Result:
@@ -264,6 +264,7 @@ def units() -> Result:
 
 CONFIGURATION = ("/etc", "/usr/local")
 OURS = "*virt-san*"
+MADE_UP = re.compile(r"/(dm-uuid-LVM|lvm-pv-uuid)-")
 LOCK = "virt-san.lock"
 """There since the first run of any module, and held by none."""
 READ = re.compile(r"virt-san|/multipath|/lvm/|/systemd/system/")

@@ -52,8 +52,6 @@ def judge(run: Any, host: str, *wanted: dict[str, Any]) -> None:
         assert {key: again["volume"][key] for key in COMPARED} == {key: done["volume"][key] for key in COMPARED}
 
 
-HOLD = "cd / && (setsid {} </dev/null >/dev/null 2>&1 &) && sleep 2"
-"""Has a program run on after the task."""
 CLAIMS = "/run/virt-san-copies"
 HOLDERS = f"sed -n 's/.*\"pid\": \\([0-9]*\\).*volume.*/\\1/p' /run/virt-san.lock {CLAIMS}/* 2>/dev/null"
 KILL = (

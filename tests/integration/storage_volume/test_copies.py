@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from ..conftest import Ansible, Lab
-from ..playing import one, play, pool, shell, volume
+from ..playing import QEMU, TAIL, hold, let_go, one, play, pool, shell, volume
 from ..test_storage_pool import PLACE
-from .staging import CLAIMS, DISKS, FOLDER, GROUP, HOLD, KILL, LVS, MIB, judge, stages
+from .staging import CLAIMS, DISKS, FOLDER, GROUP, KILL, LVS, MIB, judge, stages
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(2400), pytest.mark.usefixtures("folders", "group")]
 
@@ -36,9 +36,9 @@ def test_copies(lab: Lab, ansible: Ansible) -> None:
         *stages(*COPIES),
         shell("the same", f"cmp -n 8388608 /var/lib/san-base.raw {FOLDER}/back; stat -c %s {FOLDER}/back"),
         shell("the rest", f"tail -c +8388609 {FOLDER}/back | tr -d '\\0' | wc -c; rm /var/lib/san-base.raw"),
-        shell("used", HOLD.format(f"qemu-io -f qcow2 -c 'sleep 600000' {FOLDER}/qcow2")),
+        hold("used", QEMU.format("qcow2"), f"{FOLDER}/qcow2"),
         volume("in use", pool="disks", name="new", clone_from={"path": "qcow2"}, may_fail=True),
-        shell("free", "pkill -x qemu-io; sleep 1"),
+        let_go("free", QEMU),
         *reversed(gone),
         hosts="kvm1",
     )
@@ -146,10 +146,11 @@ def test_files_of_the_host(ansible: Ansible) -> None:
         shell("compare", f"cmp -n 10485760 {file} {copy}; sha256sum {copy}"),
         {**volume("upload", **wanted[2]), "async": 120, "poll": 2},
         volume("upload again", **wanted[2]),
-        shell("used", HOLD.format(f"tail -f /dev/{GROUP}/data")),
+        hold("used", TAIL, f"/dev/{GROUP}/data"),
         shell("another", f"head -c 1M /dev/urandom > {file}"),
         volume("in use", **wanted[0], may_fail=True),
-        shell("free", f"pkill -x tail; sleep 1; rm {file} {copy}"),
+        let_go("free", TAIL),
+        shell("cleared", f"rm {file} {copy}"),
         *(volume(f"{pool} gone", pool=pool, name="data", state="absent") for pool in (GROUP, "disks")),
         hosts="kvm1",
     )

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from ..conftest import HOSTS, Ansible, Lab
-from ..playing import one, play, shell, volume
+from ..playing import QEMU, TAIL, hold, let_go, one, play, shell, unit_of, volume
 from ..test_storage_pool import ISOS, PLACE
-from .staging import FOLDER, GROUP, HOLD, KILL, MIB, judge, stages
+from .staging import FOLDER, GROUP, KILL, MIB, judge, stages
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(2400), pytest.mark.usefixtures("folders")]
 
@@ -57,14 +57,15 @@ def test_in_use_they_stay(lab: Lab, ansible: Ansible) -> None:
         ansible,
         *(volume(name, pool="disks", name=name, capacity="8M", format=form) for name, form in names.items()),
         volume("top", pool="disks", name="top", backing={"path": "base"}),
-        shell("qemu", HOLD.format(f"qemu-io -f qcow2 -c 'sleep 600000' {FOLDER}/guest")),
-        shell("open", HOLD.format(f"tail -f {FOLDER}/open")),
+        hold("qemu", QEMU.format("qcow2"), f"{FOLDER}/guest"),
+        hold("open", TAIL, f"{FOLDER}/open"),
         shell("loop", f"losetup -f {FOLDER}/loop"),
         *deletes,
         *small,
         volume("grow guest", pool="disks", name="guest", capacity="9M", may_fail=True),
         volume("grow open", pool="disks", name="open", capacity="9M"),
-        shell("let go", f"pkill -x qemu-io; pkill -x tail; losetup -j {FOLDER}/loop | cut -d: -f1 | xargs losetup -d"),
+        let_go("let go", QEMU, TAIL),
+        shell("no loop device", f"losetup -j {FOLDER}/loop | cut -d: -f1 | xargs losetup -d"),
         shell("gone", "udevadm settle"),
         volume("top gone", pool="disks", name="top", state="absent"),
         *(volume(f"{name} gone", pool="disks", name=name, state="absent") for name in names),
@@ -81,13 +82,13 @@ def test_in_use_they_stay(lab: Lab, ansible: Ansible) -> None:
     play(
         ansible,
         volume("shared", pool="isos", name="shared.raw", capacity="1M"),
-        shell("qemu", HOLD.format(f"qemu-io -f raw -c 'sleep 600000' {nfs}/shared.raw")),
+        hold("qemu", QEMU.format("raw"), f"{nfs}/shared.raw"),
         hosts="kvm1",
     )
     refused = play(
         ansible, volume("delete", pool="isos", name="shared.raw", state="absent", may_fail=True), hosts="kvm2"
     )["kvm2"]
-    lab.ssh("kvm1", "pkill -x qemu-io; sleep 1")
+    lab.ssh("kvm1", f"systemctl stop {unit_of(QEMU)}")
     assert (refused["error"], "perhaps on another host" in refused["msg"]) == ("InUseError", True), refused
     gone = play(ansible, volume("gone", pool="isos", name="shared.raw", state="absent"), hosts="kvm2")["kvm2"]
     assert gone["changed"]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from ..conftest import HOSTS, Ansible, Lab
-from ..playing import Task, one, play, pool, shell, volume
+from ..playing import QEMU, Task, hold, let_go, one, play, pool, shell, volume
 from ..test_pools_on_luns import GROW, MAP, SCAN, blank
-from .staging import HOLD, KILL, judge, stages
+from .staging import KILL, judge, stages
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(1800)]
 
@@ -171,9 +171,9 @@ def test_in_use_they_stay(ansible: Ansible, gpt: str) -> None:
         shell("data", f"resize2fs -f {device} 2>/dev/null; cat /mnt/data; df --output=size -B1M /mnt | tail -n1"),
         shell("unmounted", "umount /mnt"),
         volume("below the file system", pool=POOL, name="a", capacity="8M", allow_shrink=True, may_fail=True),
-        shell("guest", HOLD.format(f"qemu-io -f raw -c 'sleep 600000' {device}")),
+        hold("guest", QEMU.format("raw"), device),
         *tries("guest"),
-        shell("no guest", "pkill -x qemu-io; sleep 1"),
+        let_go("no guest", QEMU),
         shell("loop", f"losetup /dev/loop6 {device}"),
         *tries("loop"),
         shell("no loop", "losetup -d /dev/loop6; udevadm settle"),

@@ -267,32 +267,6 @@ def test_other_pools() -> None:
     assert beside.plan(Wanted("images", "absent")).changed
 
 
-@pytest.mark.parametrize(("pool", "says"), [(ARRAY, f"target {IQN}"), (GUEST, f"virtual HBA {WWPN}")])
-def test_what_goes_with_one_pool_is_no_others(pool: PoolDefinition, says: str) -> None:
-    twin = World(Known("twin", others={pool.name: pool}))
-    with pytest.raises(RefusedError, match=f"{says} is already that of pool {pool.name}"):
-        twin.plan(Wanted("twin", "present", replace(pool, name="twin")))
-    assert twin.plan(Wanted("twin", "present", MAPS)).changed
-
-
-def test_a_target_by_different_names() -> None:
-    """Each has sessions and LUNs of its own; a pool that names nobody has all of them."""
-    first, second = (replace(ARRAY, source=replace(ARRAY.source, initiator=f"{IQN}:{who}")) for who in "ab")
-    for pool, other, refused in (
-        (first, second, False),
-        (first, first, True),
-        (first, ARRAY, True),
-        (ARRAY, first, True),
-    ):
-        now = World(Known("twin", others={"array": other}))
-        wanted = Wanted("twin", "present", replace(pool, name="twin"))
-        if refused:
-            with pytest.raises(RefusedError, match=f"target {IQN} is already that of pool array"):
-                now.plan(wanted)
-        else:
-            assert now.plan(wanted).changed
-
-
 def test_a_definition_that_cannot_be_read() -> None:
     now = World(Known("isos", spoilt="not XML"))
     for pool in (None, ISOS):
