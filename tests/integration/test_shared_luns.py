@@ -131,6 +131,15 @@ def test_a_killed_run_is_taken_up_by_its_host(lab: Lab, driver: Driver, luns: li
 
 
 @pytest.mark.full
+def test_two_hosts_never_wait_for_each_other(driver: Driver, luns: list[str]) -> None:
+    """One was killed with the last LUN, and is run again while the other waits, which could have had the first one."""
+    assert driver.start("kvm1", "hold", (max(luns),), die=True)() is None
+    late = driver.start("kvm2", "hold", tuple(luns), timeout=60)
+    assert driver.ok("kvm1", "hold", *luns, timeout=20)["held"] == sorted(luns)
+    assert (late() or {})["held"] == sorted(luns)
+
+
+@pytest.mark.full
 def test_a_killed_run_whose_path_is_gone(lab: Lab, driver: Driver, luns: list[str]) -> None:
     for port in ("kvm1:a", "kvm1:b"):
         assert driver.start("kvm1", "hold", (luns[0],), die=True)() is None

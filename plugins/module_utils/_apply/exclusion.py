@@ -13,12 +13,16 @@ reserves it if there still is something to do. Whoever reserves it meanwhile dri
 second one starts over.
 
 A run that is killed leaves its reservation. The next run of the same host takes it up again, by its key; another host
-says whose it is. Several LUNs are taken in the order of their WWIDs, so that two hosts never wait for each other.
+says whose it is.
+
+Several LUNs are taken in the order of their WWIDs, and none is kept while another one is waited for: a killed run may
+have left its host any of them, and two hosts would wait for each other. Only what this host's own killed run has left
+is kept, as nobody else is to find what is half made there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -82,6 +86,18 @@ class _Attempt:
     """Why it was not taken though no other host has it."""
     left: bool = False
     """Not taken, because it is not needed."""
+    was_ours: bool = False
+    """A killed run of this host has left it reserved."""
+
+
+@dataclass(frozen=True)
+class _Round:
+    """What one attempt at all LUNs came to."""
+
+    taken: tuple[Lun, ...] = ()
+    left: tuple[Lun, ...] = ()
+    lacks: tuple[Lun, _Attempt] | None = None
+    """The first that could not be had; then nothing is taken."""
 
 
 @contextmanager
@@ -106,20 +122,14 @@ def exclusive(
     """
     luns = [reach(host, san, unit) for unit in sorted(units, key=lambda unit: unit.wwid or "")]
     held = Held(own_key(host) if luns else 0)
-    taken: list[Lun] = []
-    deadline = host.clock.monotonic() + timeout
+    known = [lun for lun in luns if _is_known_to(host, lun, held, required)]
+    had = _take(host, known, held.key, timeout, needed)
+    held.wwids += [str(lun.unit.wwid) for lun in had.taken]
+    held.left += [str(lun.unit.wwid) for lun in had.left]
     try:
-        for lun in luns:
-            if _is_known_to(host, lun, held, required):
-                left = max(deadline - host.clock.monotonic(), 0.0)
-                if _take(host, lun, held.key, left, timeout, needed):
-                    taken.append(lun)
-                    held.wwids.append(str(lun.unit.wwid))
-                else:
-                    held.left.append(str(lun.unit.wwid))
         yield held
     finally:
-        for lun in reversed(taken):
+        for lun in reversed(had.taken):
             held.warnings += _give_back(host, lun, held.key)
 
 
@@ -189,24 +199,47 @@ def _is_known_to(host: Host, lun: Lun, held: Held, required: bool) -> bool:
 # Taking
 
 
-def _take(host: Host, lun: Lun, key: int, left: float, timeout: float, needed: Needed | None) -> bool:
-    """Take a LUN, at last; tell whether it was taken, or is not needed any more. Raises what `exclusive` raises."""
+def _take(host: Host, luns: Sequence[Lun], key: int, timeout: float, needed: Needed | None) -> _Round:
+    """Take LUNs, at last, but for those that are not needed any more. Raises what `exclusive` raises."""
     last = wait_until(
-        host, lambda: _attempt(host, lun, key, needed), lambda it: it.taken or it.left, left, interval=INTERVAL
+        host, lambda: _attempt_all(host, luns, key, needed), lambda it: it.lacks is None, timeout, interval=INTERVAL
     )
-    if last.taken or last.left:
-        return last.taken
-    if last.problem:
-        raise CommandError(f"{label(lun.unit)} cannot be reserved: {last.problem}", wwid=lun.unit.wwid)
-    device = lun.devices[0]
+    if last.lacks is None:
+        return last
+    lun, attempt = last.lacks
+    if attempt.problem:
+        raise CommandError(f"{label(lun.unit)} cannot be reserved: {attempt.problem}", wwid=lun.unit.wwid)
+    device, seen = lun.devices[0], attempt.seen
     raise WaitTimeoutError(
-        f"{label(lun.unit)} is {last.seen.describe()}: another host works on it, or a run there was killed; waited "
+        f"{label(lun.unit)} is {seen.describe()}: another host works on it, or a run there was killed; waited "
         f"{timeout:g} s. Running the task on that host again frees it. If that host is gone for good: sg_persist --out "
         f"--register-ignore --param-sark=0x1 {device}; sg_persist --out --clear --param-rk=0x1 {device}",
         wwid=lun.unit.wwid,
-        key=format_key(last.seen.holder or 0),
-        holders=[one.initiator for one in last.seen.registrants if one.key == last.seen.holder],
+        key=format_key(seen.holder or 0),
+        holders=[one.initiator for one in seen.registrants if one.key == seen.holder],
     )
+
+
+def _attempt_all(host: Host, luns: Sequence[Lun], key: int, needed: Needed | None) -> _Round:
+    """Take all LUNs or none: what was free before is given back where one after it cannot be had."""
+    taken: list[Lun] = []
+    left: list[Lun] = []
+    fresh: list[Lun] = []
+    complete = False
+    try:
+        for lun in luns:
+            attempt = _attempt(host, lun, key, needed)
+            if not attempt.taken and not attempt.left:
+                return _Round(lacks=(lun, attempt))
+            (taken if attempt.taken else left).append(lun)
+            if attempt.taken and not attempt.was_ours:
+                fresh.append(lun)
+        complete = True
+        return _Round(tuple(taken), tuple(left))
+    finally:
+        if not complete:
+            for lun in reversed(fresh):
+                _give_back(host, lun, key)
 
 
 def _attempt(host: Host, lun: Lun, key: int, needed: Needed | None) -> _Attempt:
@@ -227,6 +260,7 @@ def _attempt(host: Host, lun: Lun, key: int, needed: Needed | None) -> _Attempt:
 
 
 def _register_and_reserve(host: Host, lun: Lun, key: int, seen: Reservations, needed: Needed | None) -> _Attempt:
+    was_ours = seen.holder == key
     refused = send(host, lun, [register(device, key) for device in lun.devices])
     device = lun.devices[0]
     if seen.holder is None and needed is not None:
@@ -247,7 +281,7 @@ def _register_and_reserve(host: Host, lun: Lun, key: int, seen: Reservations, ne
         _refuse_namesake(lun, seen, key)
         _refuse_other_kind(lun, seen)
         _drive_out(host, lun, key, seen)
-        return _Attempt(True, seen)
+        return _Attempt(True, seen, was_ours=was_ours)
     problem = "; ".join(refused) or "it does not say why"
     return _Attempt(False, seen, problem if seen.holder in (None, key) else "")
 

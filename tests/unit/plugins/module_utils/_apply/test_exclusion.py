@@ -311,6 +311,83 @@ def test_two_hosts_with_one_machine_id(tmp_path, one, lun, monkeypatch) -> None:
         assert one.writes()
 
 
+# Several LUNs
+
+
+class Couple:
+    """Two hosts with two LUNs."""
+
+    def __init__(self, root: File, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.luns = {1: SharedLun(), 2: SharedLun()}
+        self.machines = {name: Machine(name, root, self.luns[1]) for name in WWPNS}
+        self.monkeypatch = monkeypatch
+
+    def units(self, name: str) -> list[LogicalUnit]:
+        ways = {
+            number: tuple(path(f"{name}{number}{way}", number, initiator=WWPNS[name]) for way in "ab")
+            for number in self.luns
+        }
+        return [replace(unit(number), paths=ways[number]) for number in self.luns]
+
+    def act_as(self, name: str) -> None:
+        by_number = {str(number): lun.for_host(WWPNS[name]) for number, lun in self.luns.items()}
+
+        def write_all(host, jobs, *rest):
+            return {job: by_number[writes[0].path[-2]](host, {job: writes}, *rest)[job] for job, writes in jobs.items()}
+
+        self.monkeypatch.setattr(children, "write_all", write_all)
+
+    @contextlib.contextmanager
+    def alone(self, name: str, *numbers: int, timeout: float = 5.0) -> Iterator[Held]:
+        self.act_as(name)
+        units = self.units(name)
+        wanted = [units[number - 1] for number in numbers]
+        with exclusive(self.machines[name].host, San(luns=tuple(units)), wanted, timeout) as held:
+            yield held
+            self.act_as(name)
+
+    def is_killed(self, name: str, number: int) -> None:
+        lun = self.luns[number]
+        with self.alone(name, number):
+            kept = dict(lun.registered), lun.holder
+        lun.registered, lun.holder = kept
+
+
+def test_two_hosts_never_wait_for_each_other(tmp_path, monkeypatch) -> None:
+    """One was killed with the last LUN, and is run again while the other, which had got the first one, waits."""
+    couple = Couple(tmp_path, monkeypatch)
+    couple.is_killed("one", 2)
+    two = couple.machines["two"]
+    again: list[Held] = []
+
+    def sleep(seconds: float) -> None:
+        two.timer.now += seconds
+        with couple.alone("one", 1, 2, timeout=0) as held:
+            again.append(held)
+        couple.act_as("two")
+
+    two.host.clock = type(two.host.clock)(two.host.clock.monotonic, sleep)
+    with couple.alone("two", 1, 2) as held:
+        assert len(held.wwids) == 2
+    assert [len(one.wwids) for one in again] == [2]
+    assert all((lun.registered, lun.holder) == ({}, None) for lun in couple.luns.values())
+
+
+def test_what_a_killed_run_has_left_is_kept_while_another_lun_is_waited_for(tmp_path, monkeypatch) -> None:
+    """It may be half made: nobody else is to find it."""
+    couple = Couple(tmp_path, monkeypatch)
+    couple.is_killed("one", 1)
+    couple.is_killed("two", 2)
+    with pytest.raises(WaitTimeoutError, match="reserved with key"), couple.alone("one", 1, 2):
+        pytest.fail("both have it")
+    assert couple.luns[1].may_write(WWPNS["one"], "/dev/one1a")
+    assert not couple.luns[1].may_write(WWPNS["two"], "/dev/two1a")
+    with couple.alone("two", 2):
+        pass
+    with couple.alone("one", 1, 2) as held:
+        assert len(held.wwids) == 2
+
+
 def test_a_target_that_says_no_and_does_it(one, lun, monkeypatch) -> None:
     lun.says_no = True
     with one.alone(monkeypatch):
