@@ -65,7 +65,8 @@ def unit_of(command: str) -> str:
 
 QEMU = "qemu-io -f {} -c 'sleep 600000'"
 """Opens an image of this format as a guest does."""
-TAIL = "tail -f"
+TAIL = "tail -c 0 -f"
+"""Opens a file or a device, and reads nothing of it."""
 
 
 def play(ansible: Ansible, *tasks: Task, hosts: str = "kvm") -> Run:
