@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, Ansible, Lab
-from .playing import TAIL, hold, let_go, one, play, pool, shell, virsh, without_uuid
+from .playing import OPENS, hold, let_go, one, play, pool, shell, virsh, without_uuid
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -87,7 +87,7 @@ def test_one_host_at_a_time(lab: Lab, ansible: Ansible, luns: list[str]) -> None
         pool("start", **vms, state="active"),
         pool("again", **vms, state="active"),
         shell("look", f"echo from kvm1 > {place}/hello; stat -c %a {place}; findmnt -no OPTIONS {place}"),
-        hold("use", TAIL, f"{place}/hello"),
+        hold("use", OPENS, f"{place}/hello"),
         pool("stop", name="vms", state="inactive", force=True, may_fail=True),
         hosts="kvm1",
     )
@@ -98,7 +98,7 @@ def test_one_host_at_a_time(lab: Lab, ansible: Ansible, luns: list[str]) -> None
     mode, options = one(first, "kvm1", "look")["stdout_lines"]
     assert mode == "750"
     assert {"nosuid", "nodev", "noexec"} <= set(options.split(","))
-    assert "in use by tail (pid " in one(first, "kvm1", "stop")["msg"], "not even by force"
+    assert "in use by python3 (pid " in one(first, "kvm1", "stop")["msg"], "not even by force"
     second = play(
         ansible,
         pool("start", **vms, state="active", may_fail=True),
@@ -111,7 +111,7 @@ def test_one_host_at_a_time(lab: Lab, ansible: Ansible, luns: list[str]) -> None
     assert one(second, "kvm2", "mounts")["stdout"] == ""
     stopped = play(
         ansible,
-        let_go("no longer used", TAIL),
+        let_go("no longer used", OPENS),
         pool("check", check=True, name="vms", state="inactive"),
         pool("stop", name="vms", state="inactive"),
         pool("again", name="vms", state="inactive"),

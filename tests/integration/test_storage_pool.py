@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, Ansible, Lab
-from .playing import TAIL, hold, let_go, one, play, pool, shell, without_uuid
+from .playing import OPENS, hold, let_go, one, play, pool, shell, without_uuid
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -129,22 +129,22 @@ def test_in_use_it_stays(lab: Lab, ansible: Ansible) -> None:
     run = play(
         ansible,
         pool("up", **ISOS, state="active"),
-        hold("use", TAIL, f"{place}/hello"),
+        hold("use", OPENS, f"{place}/hello"),
         pool("stop", name="isos", state="inactive", may_fail=True),
         pool("remove", name="isos", state="absent", may_fail=True),
         pool("changed", **{**ISOS, "source": {**ISOS["source"], "mount_options": ["ro"]}}, state="active"),
         pool("by force", name="isos", state="inactive", force=True),
         pool("up again", name="isos", state="active"),
         shell("its options", f"findmnt -no OPTIONS {place}"),
-        let_go("no longer used", TAIL),
+        let_go("no longer used", OPENS),
         pool("down", name="isos", state="absent"),
         hosts="kvm1",
     )
     for refused in ("stop", "remove"):
-        assert "in use by tail (pid " in one(run, "kvm1", refused)["msg"]
+        assert "in use by python3 (pid " in one(run, "kvm1", refused)["msg"]
         assert one(run, "kvm1", refused)["error"] == "InUseError"
     assert one(run, "kvm1", "changed")["restart_needed"] == ["source.mount_options"]
-    assert "is taken away from tail" in one(run, "kvm1", "by force")["warnings"][0]
+    assert "is taken away from python3" in one(run, "kvm1", "by force")["warnings"][0]
     assert one(run, "kvm1", "its options")["stdout"].startswith("ro,")
     assert lab.ssh("kvm1", "findmnt -t nfs,nfs4; true") == ""
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ..conftest import Ansible, Lab
-from ..playing import QEMU, TAIL, hold, let_go, one, play, pool, shell, volume
+from ..playing import OPENS, QEMU, hold, let_go, one, play, pool, shell, volume
 from ..test_storage_pool import PLACE
 from .staging import CLAIMS, DISKS, FOLDER, GROUP, KILL, LVS, MIB, judge, stages
 
@@ -146,10 +146,10 @@ def test_files_of_the_host(ansible: Ansible) -> None:
         shell("compare", f"cmp -n 10485760 {file} {copy}; sha256sum {copy}"),
         {**volume("upload", **wanted[2]), "async": 120, "poll": 2},
         volume("upload again", **wanted[2]),
-        hold("used", TAIL, f"/dev/{GROUP}/data"),
+        hold("used", OPENS, f"/dev/{GROUP}/data"),
         shell("another", f"head -c 1M /dev/urandom > {file}"),
         volume("in use", **wanted[0], may_fail=True),
-        let_go("free", TAIL),
+        let_go("free", OPENS),
         shell("cleared", f"rm {file} {copy}"),
         *(volume(f"{pool} gone", pool=pool, name="data", state="absent") for pool in (GROUP, "disks")),
         hosts="kvm1",
@@ -160,4 +160,4 @@ def test_files_of_the_host(ansible: Ansible) -> None:
     assert told["checksum"] == f"sha256:{one(run, 'kvm1', 'compare')['stdout'].split()[0]}"
     assert one(run, "kvm1", "upload again")["changed"] is False
     refused = one(run, "kvm1", "in use")
-    assert (refused["error"], "tail (pid " in refused["msg"]) == ("InUseError", True), refused
+    assert (refused["error"], "python3 (pid " in refused["msg"]) == ("InUseError", True), refused

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ..conftest import HOSTS, Ansible, Lab
-from ..playing import QEMU, TAIL, hold, let_go, one, play, shell, unit_of, volume
+from ..playing import OPENS, QEMU, hold, let_go, one, play, shell, unit_of, volume
 from ..test_storage_pool import ISOS, PLACE
 from .staging import FOLDER, GROUP, KILL, MIB, judge, stages
 
@@ -58,20 +58,20 @@ def test_in_use_they_stay(lab: Lab, ansible: Ansible) -> None:
         *(volume(name, pool="disks", name=name, capacity="8M", format=form) for name, form in names.items()),
         volume("top", pool="disks", name="top", backing={"path": "base"}),
         hold("qemu", QEMU.format("qcow2"), f"{FOLDER}/guest"),
-        hold("open", TAIL, f"{FOLDER}/open"),
+        hold("open", OPENS, f"{FOLDER}/open"),
         shell("loop", f"losetup -f {FOLDER}/loop"),
         *deletes,
         *small,
         volume("grow guest", pool="disks", name="guest", capacity="9M", may_fail=True),
         volume("grow open", pool="disks", name="open", capacity="9M"),
-        let_go("let go", QEMU, TAIL),
+        let_go("let go", QEMU, OPENS),
         shell("no loop device", f"losetup -j {FOLDER}/loop | cut -d: -f1 | xargs losetup -d"),
         shell("gone", "udevadm settle"),
         volume("top gone", pool="disks", name="top", state="absent"),
         *(volume(f"{name} gone", pool="disks", name=name, state="absent") for name in names),
         hosts="kvm1",
     )
-    says = {"guest": "guest qemu (pid ", "open": "tail (pid ", "loop": "loop", "base": f"{FOLDER}/top would lose"}
+    says = {"guest": "guest qemu (pid ", "open": "python3 (pid ", "loop": "loop", "base": f"{FOLDER}/top would lose"}
     for name, who in says.items():
         for what in ("delete", "shrink"):
             refused = one(run, "kvm1", f"{what} {name}")

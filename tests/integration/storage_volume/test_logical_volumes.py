@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ..conftest import HOSTS, Ansible, Lab
-from ..playing import TAIL, hold, let_go, one, play, shell, volume
+from ..playing import OPENS, hold, let_go, one, play, shell, volume
 from .staging import GROUP, MIB, judge, stages
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(2400), pytest.mark.usefixtures("folders", "group")]
@@ -49,9 +49,9 @@ def test_logical_volumes_in_use_stay(ansible: Ansible) -> None:
         volume("mounted: grow", pool=GROUP, name="data", capacity="40M"),
         shell("unmounted", "umount /mnt"),
         volume("below the file system", pool=GROUP, name="data", capacity="8M", allow_shrink=True, may_fail=True),
-        hold("open", TAIL, device),
+        hold("open", OPENS, device),
         volume("open: delete", pool=GROUP, name="data", state="absent", may_fail=True),
-        let_go("closed", TAIL),
+        let_go("closed", OPENS),
         shell("snapshot", f"lvcreate -q -y -s -L 8M -n snap {GROUP}/data"),
         volume("origin: delete", pool=GROUP, name="data", state="absent", may_fail=True),
         shell("no snapshot", f"lvremove -q -y {GROUP}/snap"),
@@ -64,7 +64,7 @@ def test_logical_volumes_in_use_stay(ansible: Ansible) -> None:
         "mounted: delete": "mount /mnt",
         "mounted: shrink": "mount /mnt",
         "below the file system": f"reaches to byte {32 * MIB}",
-        "open: delete": "tail (pid ",
+        "open: delete": "python3 (pid ",
         "origin: delete": "snapshot snap",
         "taken": "is a thin pool",
         "full": "too full",
@@ -100,7 +100,7 @@ def test_snapshots(lab: Lab, ansible: Ansible) -> None:
         volume("make data", pool=GROUP, name="data", capacity="16M"),
         volume("make light", pool=GROUP, name="light", capacity="16M", thin_pool="thin"),
         shell("fill", f"head -c 16M /dev/urandom > {OLD} && {fill}"),
-        hold("used", TAIL, f"/dev/{GROUP}/data", f"/dev/{GROUP}/light"),
+        hold("used", OPENS, f"/dev/{GROUP}/data", f"/dev/{GROUP}/light"),
         *tasks[:12],
         shell("overwrite", " && ".join(OVERWRITE.format(GROUP, name, 2) for name in ("data", "light"))),
         *tasks[12:15],
@@ -117,7 +117,7 @@ def test_snapshots(lab: Lab, ansible: Ansible) -> None:
         volume("two at once", pool=GROUP, name="new", snapshot_of="data", format="raw", may_fail=True),
         volume("grow the origin", pool=GROUP, name="data", capacity="20M", may_fail=True),
         volume("wipe", pool=GROUP, name="snap", state="absent", wipe="zero", may_fail=True),
-        let_go("free", TAIL),
+        let_go("free", OPENS),
         volume("delete the origin", pool=GROUP, name="data", state="absent", may_fail=True),
         shell("run full", f"{OVERWRITE.format(GROUP, 'data', 12)}; sync"),
         {"name": "look", "virt.san.storage_pool_info": {"name": [GROUP]}},
