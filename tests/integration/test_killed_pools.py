@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, PORTALS, Lab
-from .killing.harness import Machine, Task, everywhere, once
+from .killing.harness import INSIDE, Machine, Task, everywhere, once
 from .test_killed import side_by_side
 from .test_pools_on_luns import MAP, PLACE, SCAN
 
@@ -34,7 +34,7 @@ def luns(lab: Lab) -> Iterator[dict[str, str]]:
         lab.ssh(host, f"mkdir -p {PLACE}; " + SCAN + MAP.format(wwid=wwids[f"killed-{host}"]))
     yield {host: wwids[f"killed-{host}"] for host in HOSTS}
     for host in HOSTS:
-        lab.ssh(host, f"rm -rf {PLACE} /etc/virt-san /run/virt-san")
+        lab.ssh(host, f"umount -q {PLACE}/*; rm -rf {PLACE} /etc/virt-san /run/virt-san")
 
 
 def with_volume(name: str, described: dict[str, Any], **more: Any) -> list[Task]:
@@ -42,11 +42,11 @@ def with_volume(name: str, described: dict[str, Any], **more: Any) -> list[Task]
     one = {"pool": name, "name": "one", **more}
     return [
         Task(f"{name}-up", "storage_pool", {**described, **SLOW, "name": name, "state": "active"}),
-        Task(f"{name}-made", "storage_volume", {**one, "capacity": "8M"}),
-        Task(f"{name}-grown", "storage_volume", {**one, "capacity": "16M"}),
-        Task(f"{name}-none", "storage_volume", {"pool": name, "name": "one", "state": "absent"}),
-        Task(f"{name}-down", "storage_pool", {"name": name, "state": "inactive"}),
-        Task(f"{name}-back", "storage_pool", {"name": name, "state": "active"}),
+        Task(f"{name}-made", "storage_volume", {**one, "capacity": "8M"}, point=INSIDE),
+        Task(f"{name}-grown", "storage_volume", {**one, "capacity": "16M"}, point=None),
+        Task(f"{name}-none", "storage_volume", {"pool": name, "name": "one", "state": "absent"}, point=None),
+        Task(f"{name}-down", "storage_pool", {"name": name, "state": "inactive"}, point=None),
+        Task(f"{name}-back", "storage_pool", {"name": name, "state": "active"}, point=None),
         Task(f"{name}-gone", "storage_pool", {**SLOW, "name": name, "state": "absent", "delete_contents": True}),
     ]
 
@@ -101,8 +101,8 @@ def killed(lab: Lab, luns: dict[str, str]) -> Iterator[Callable[[dict[str, Cycle
 
 @pytest.mark.timeout(900)
 def test_killed_once(killed: Callable[..., None]) -> None:
-    """The types with most to do, each on one of the two releases, from a blank LUN to a blank LUN."""
-    killed({"kvm1": fs, "kvm2": logical}, once)
+    """What does most, each type on one of the two releases, from a blank LUN to a blank LUN."""
+    killed({"kvm1": fs, "kvm2": disk}, once)
 
 
 @pytest.mark.full

@@ -7,7 +7,8 @@ Python imports a module of this name when it starts, if PYTHONPATH leads to it: 
 Ansible sends, and knows nothing of this. In the environment:
 
     VIRT_SAN_POINTS   the file that takes each point as it is reached, one a line; without it nothing is done here
-    VIRT_SAN_KILL_AT  the point to end at, or "middle": between two steps in the middle of the first plan with several
+    VIRT_SAN_KILL_AT  the point to end at, or "middle": between two steps in the middle of the first plan with several,
+                      or "inside": at whatever comes after the first plan's first step has begun
 
 A point is "PLACE: WHAT". Places are "start", the steps of all plans ("2.0 WriteFile": the first step of the second
 plan), and the end of each plan ("2 end"), before what was done is looked at. In a place these are points:
@@ -35,7 +36,7 @@ from functools import wraps
 from typing import Any
 
 CORE = "ansible_collections.virt.san.plugins.module_utils."
-MIDDLE = "middle"
+MIDDLE, INSIDE = "middle", "inside"
 READING = {"show", "list", "lvmconfig", "fullreport", "pvs", "vgs", "lvs", "info", "status", "--help", "-c", "-t"}
 """Words of commands that change nothing: to be killed there is to be killed before what comes next."""
 
@@ -50,6 +51,8 @@ class Points:
         self.plans = 0
         self.place = "start"
         self.reached: set[str] = set()
+        self.inside = False
+        """Whether a step has begun."""
 
     def reach(self, what: str, is_middle: bool = False) -> None:
         """Take note of a point; do not come back if it is the wanted one."""
@@ -60,7 +63,8 @@ class Points:
         fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.write(fd, f"{point}\n".encode())
         os.close(fd)
-        if self.wanted == point or (is_middle and self.wanted == MIDDLE):
+        wanted = {point, MIDDLE if is_middle else "", INSIDE if self.inside else ""}
+        if self.wanted and self.wanted in wanted:
             os.kill(self.pid, signal.SIGKILL)
 
     def command(self, did: str, words: Sequence[str]) -> None:
@@ -77,6 +81,7 @@ class Points:
         def enter(number: int, total: int, step: Any) -> None:
             self.place = f"{plan}.{number} {type(step).__name__}"
             self.reach("before", is_middle=total > 1 and number == total // 2)
+            self.inside = True
 
         yield enter
         self.place = f"{plan} end"
