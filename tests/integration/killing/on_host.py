@@ -148,7 +148,7 @@ def stock() -> Result:
         "pools": said("find", "/var/lib/virt-san", "-printf", "%p %y %m %s\n"),
         "units": units(),
         "files": files(),
-        "volatile": sorted(path.name for path in Path("/run").glob(OURS) if path.name != LOCK),
+        "volatile": sorted(path.name for path in Path("/run").glob(OURS) if path.suffix != LOCK),
         "children": children(),
     }
 
@@ -265,8 +265,8 @@ def units() -> Result:
 CONFIGURATION = ("/etc", "/usr/local")
 OURS = "*virt-san*"
 MADE_UP = re.compile(r"/(dm-uuid-LVM|lvm-pv-uuid)-")
-LOCK = "virt-san.lock"
-"""There since the first run of any module, and held by none."""
+LOCK = ".lock"
+"""Of a file that is there since the first run of any module, or the first about a pool, and held by none."""
 READ = re.compile(r"virt-san|/multipath|/lvm/|/systemd/system/")
 """Files whose content counts; of the others there are too many to read."""
 NOT_OURS = re.compile(
