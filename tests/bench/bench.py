@@ -27,6 +27,7 @@ PARTS = {part.__name__: part for part in (facts_scale, lab_paths, npiv, volumes,
 
 def main() -> int:
     parser = argparse.ArgumentParser()
+    # argparse takes no names for an empty list of them, and asks whether that is a choice.
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=", ".join(PARTS))
     chosen = parser.parse_args().parts
     rows: list[table.Row] = []

@@ -17,7 +17,7 @@ says whose it is.
 
 Several LUNs are taken in the order of their WWIDs, and none is kept while another one is waited for: a killed run may
 have left its host any of them, and two hosts would wait for each other. Only what this host's own killed run has left
-is kept, as nobody else is to find what is half made there.
+is kept meanwhile, as nobody else is to find what is half made there; whoever gives up gives it back.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ class _Round:
     """What one attempt at all LUNs came to."""
 
     taken: tuple[Lun, ...] = ()
+    """Those that nobody had before."""
     left: tuple[Lun, ...] = ()
     lacks: tuple[Lun, _Attempt] | None = None
     """The first that could not be had; then nothing is taken."""
@@ -123,13 +124,15 @@ def exclusive(
     luns = [reach(host, san, unit) for unit in sorted(units, key=lambda unit: unit.wwid or "")]
     held = Held(own_key(host) if luns else 0)
     known = [lun for lun in luns if _is_known_to(host, lun, held, required)]
-    had = _take(host, known, held.key, timeout, needed)
-    held.wwids += [str(lun.unit.wwid) for lun in had.taken]
-    held.left += [str(lun.unit.wwid) for lun in had.left]
+    ours: list[Lun] = []
+    had = _Round()
     try:
+        had = _take(host, known, held.key, timeout, needed, ours)
+        held.left += [str(lun.unit.wwid) for lun in had.left]
+        held.wwids += [str(lun.unit.wwid) for lun in known if lun not in had.left]
         yield held
     finally:
-        for lun in reversed(had.taken):
+        for lun in reversed([*ours, *had.taken]):
             held.warnings += _give_back(host, lun, held.key)
 
 
@@ -199,10 +202,14 @@ def _is_known_to(host: Host, lun: Lun, held: Held, required: bool) -> bool:
 # Taking
 
 
-def _take(host: Host, luns: Sequence[Lun], key: int, timeout: float, needed: Needed | None) -> _Round:
+def _take(host: Host, luns: Sequence[Lun], key: int, timeout: float, needed: Needed | None, ours: list[Lun]) -> _Round:
     """Take LUNs, at last, but for those that are not needed any more. Raises what `exclusive` raises."""
     last = wait_until(
-        host, lambda: _attempt_all(host, luns, key, needed), lambda it: it.lacks is None, timeout, interval=INTERVAL
+        host,
+        lambda: _attempt_all(host, luns, key, needed, ours),
+        lambda it: it.lacks is None,
+        timeout,
+        interval=INTERVAL,
     )
     if last.lacks is None:
         return last
@@ -220,26 +227,41 @@ def _take(host: Host, luns: Sequence[Lun], key: int, timeout: float, needed: Nee
     )
 
 
-def _attempt_all(host: Host, luns: Sequence[Lun], key: int, needed: Needed | None) -> _Round:
-    """Take all LUNs or none: what was free before is given back where one after it cannot be had."""
+def _attempt_all(host: Host, luns: Sequence[Lun], key: int, needed: Needed | None, ours: list[Lun]) -> _Round:
+    """Take all LUNs or none. Those that a killed run of this host has left are taken up all the same, into `ours`."""
+    mine, busy = _look(host, luns, key) if len(luns) > 1 else ([], None)
     taken: list[Lun] = []
     left: list[Lun] = []
-    fresh: list[Lun] = []
     complete = False
     try:
-        for lun in luns:
+        for lun in luns if busy is None else [lun for lun in mine if lun not in ours]:
             attempt = _attempt(host, lun, key, needed)
-            if not attempt.taken and not attempt.left:
+            if attempt.left:
+                left.append(lun)
+            elif not attempt.taken:
                 return _Round(lacks=(lun, attempt))
-            (taken if attempt.taken else left).append(lun)
-            if attempt.taken and not attempt.was_ours:
-                fresh.append(lun)
+            elif not attempt.was_ours:
+                taken.append(lun)
+            elif lun not in ours:
+                ours.append(lun)
+        if busy is not None:
+            return _Round(lacks=busy)
         complete = True
         return _Round(tuple(taken), tuple(left))
     finally:
         if not complete:
-            for lun in reversed(fresh):
+            for lun in reversed(taken):
                 _give_back(host, lun, key)
+
+
+def _look(host: Host, luns: Sequence[Lun], key: int) -> tuple[list[Lun], tuple[Lun, _Attempt] | None]:
+    """Return the LUNs that this host has, and the first that another one has.
+
+    While there is such a one, those that are free need not be taken and given back.
+    """
+    seen = [(lun, one) for lun, one in zip(luns, ask_all(host, luns)) if one is not None and one.holder is not None]
+    elsewhere = [(lun, _Attempt(False, one)) for lun, one in seen if one.holder != key and not one.foreign]
+    return [lun for lun, one in seen if one.holder == key], elsewhere[0] if elsewhere else None
 
 
 def _attempt(host: Host, lun: Lun, key: int, needed: Needed | None) -> _Attempt:

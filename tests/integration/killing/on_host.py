@@ -197,13 +197,7 @@ def maps() -> Result:
         queues = "queue_if_no_path" in " ".join(said("dmsetup", "table", name))
         # LVM makes up a UUID for each volume anew.
         known = f"LVM {name}" if uuid.startswith("LVM-") else uuid
-        found[known] = [
-            name,
-            read(dm / "size"),
-            read(dm / "ro"),
-            queues,
-            *reached,
-        ]
+        found[known] = [name, read(dm / "size"), read(dm / "ro"), queues, *reached]
     return found
 
 

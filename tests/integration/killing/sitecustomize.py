@@ -63,8 +63,7 @@ class Points:
         fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.write(fd, f"{point}\n".encode())
         os.close(fd)
-        wanted = {point, MIDDLE if is_middle else "", INSIDE if self.inside else ""}
-        if self.wanted and self.wanted in wanted:
+        if self.wanted == point or (is_middle and self.wanted == MIDDLE) or (self.inside and self.wanted == INSIDE):
             os.kill(self.pid, signal.SIGKILL)
 
     def command(self, did: str, words: Sequence[str]) -> None:

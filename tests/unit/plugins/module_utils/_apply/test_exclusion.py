@@ -373,19 +373,44 @@ def test_two_hosts_never_wait_for_each_other(tmp_path, monkeypatch) -> None:
     assert all((lun.registered, lun.holder) == ({}, None) for lun in couple.luns.values())
 
 
-def test_what_a_killed_run_has_left_is_kept_while_another_lun_is_waited_for(tmp_path, monkeypatch) -> None:
-    """It may be half made: nobody else is to find it."""
+def test_while_one_is_waited_for_the_others_are_not_touched(tmp_path, monkeypatch) -> None:
+    couple = Couple(tmp_path, monkeypatch)
+    couple.is_killed("one", 2)
+    seen = []
+    two = couple.machines["two"]
+
+    def sleep(seconds: float) -> None:
+        two.timer.now += seconds
+        seen.append(dict(couple.luns[1].registered))
+
+    two.host.clock = type(two.host.clock)(two.host.clock.monotonic, sleep)
+    with pytest.raises(WaitTimeoutError, match="reserved with key"), couple.alone("two", 1, 2):
+        pytest.fail("both have it")
+    assert seen
+    assert not any(seen)
+    assert couple.luns[1].commands == 3 + 3 * (len(seen) + 1), "one question before, and one each time"
+
+
+def test_each_was_killed_with_one_of_two(tmp_path, monkeypatch) -> None:
+    """What is half made is nobody else's while there is hope; who gives up gives it back, and the other goes on."""
     couple = Couple(tmp_path, monkeypatch)
     couple.is_killed("one", 1)
     couple.is_killed("two", 2)
+    first = couple.machines["one"]
+    kept = []
+
+    def sleep(seconds: float) -> None:
+        first.timer.now += seconds
+        kept.append(couple.luns[1].holder)
+
+    first.host.clock = type(first.host.clock)(first.host.clock.monotonic, sleep)
     with pytest.raises(WaitTimeoutError, match="reserved with key"), couple.alone("one", 1, 2):
         pytest.fail("both have it")
-    assert couple.luns[1].may_write(WWPNS["one"], "/dev/one1a")
-    assert not couple.luns[1].may_write(WWPNS["two"], "/dev/two1a")
-    with couple.alone("two", 2):
-        pass
-    with couple.alone("one", 1, 2) as held:
+    assert kept
+    assert all(way is not None and way[0] == WWPNS["one"] for way in kept)
+    with couple.alone("two", 1, 2) as held:
         assert len(held.wwids) == 2
+    assert all((lun.registered, lun.holder) == ({}, None) for lun in couple.luns.values())
 
 
 def test_a_target_that_says_no_and_does_it(one, lun, monkeypatch) -> None:
