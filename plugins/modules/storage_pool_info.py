@@ -217,12 +217,14 @@ error:
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_info import gather
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
+from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import list_volumes
 from ansible_collections.virt.san.plugins.module_utils._argspec import parsed, parsed_list
 from ansible_collections.virt.san.plugins.module_utils._entry import Outcome, run_info
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -245,7 +247,8 @@ def main() -> None:
 def look(host: Host, options: Mapping[str, Any]) -> Outcome:
     names = None if options["name"] is None else parsed_list("name", parse_pool_name, options["name"])
     timeout = parsed("timeout", parse_deadline, options["timeout"])
-    pools = gather(host, NativeKeeper(host), names, options["volumes"], timeout)
+    lister = partial(list_volumes, host, deadline=timeout)
+    pools = gather(host, NativeKeeper(host), names, lister if options["volumes"] else None)
     warnings = tuple(f"pool {pool['name']}: {pool['problem']}" for pool in pools if pool["problem"] is not None)
     return Outcome(False, {"pools": pools}, warnings=warnings)
 

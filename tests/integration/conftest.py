@@ -27,6 +27,12 @@ DEADLINE = 600
 HOSTS = ("kvm1", "kvm2")
 PORTALS = ("10.77.1.1", "10.77.2.1")
 """Of the array's iSCSI target."""
+SCAN = (
+    "for h in /sys/class/fc_host/host*; do echo '- - -' > /sys/class/scsi_host/${h##*/}/scan; done;"
+    " udevadm settle --timeout=60; "
+)
+"""How a host is told by hand to look for LUNs by Fibre Channel, and then to make a map of one."""
+MAP = "multipath -a {wwid} >/dev/null; multipathd add map {wwid} >/dev/null; udevadm settle --timeout=60; "
 
 
 class Lab:
@@ -66,6 +72,10 @@ class Lab:
         pairs = [word for name, number in luns.items() for word in (name, str(number))]
         self("lun", "map", *pairs, *[word for host in hosts for word in ("--host", host)], *map_args)
         return {lun["name"]: lun["wwid"] for lun in self.json("lun", "list") if lun["name"] in luns}
+
+    def attach(self, machine: str, *wwids: str) -> None:
+        """Have a machine find LUNs by Fibre Channel and make maps of them, without the collection."""
+        self.ssh(machine, SCAN + "".join(MAP.format(wwid=wwid) for wwid in wwids))
 
     def devices(self, machine: str) -> str:
         """Return the state of the kernel's devices, to compare before and after something that must not change it."""

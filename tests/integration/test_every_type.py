@@ -16,7 +16,7 @@ import pytest
 from .conftest import HOSTS, Ansible, Lab
 from .playing import by_host, one, play, pool, volume
 from .stages import judge, names, through_all_states
-from .test_pools_on_luns import MAP, OURS, PLACE, SCAN, blank
+from .test_pools_on_luns import OURS, PLACE, blank
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200), pytest.mark.usefixtures("lvm_conf")]
 
@@ -26,7 +26,7 @@ def own(lab: Lab) -> Iterator[dict[str, str]]:
     """By host the WWID of its LUN, which has two paths and a map; both hosts see both."""
     wwids = lab.provide_all({f"own-{host}": 61 + number for number, host in enumerate(HOSTS)})
     for host in HOSTS:
-        lab.ssh(host, SCAN + "".join(MAP.format(wwid=one) for one in wwids.values()))
+        lab.attach(host, *wwids.values())
     yield {host: wwids[f"own-{host}"] for host in HOSTS}
     for host in HOSTS:
         lab.ssh(host, f"rm -rf {PLACE} /etc/virt-san /run/virt-san")

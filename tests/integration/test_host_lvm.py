@@ -14,18 +14,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from .conftest import HOSTS, Ansible, Lab, Run
+from .conftest import HOSTS, MAP, SCAN, Ansible, Lab, Run
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.usefixtures("luns")]
 
 PLAYBOOK = "playbooks/host.yml"
 GUEST, OWN = "guestvg", "images"
 
-SCAN = (
-    "for h in /sys/class/fc_host/host*; do echo '- - -' > /sys/class/scsi_host/${h##*/}/scan; done;"
-    " udevadm settle --timeout=60; "
-)
-MAP = "multipath -a {wwid} >/dev/null; multipathd add map {wwid} >/dev/null; udevadm settle --timeout=60; "
 # Little I/O: the software fabric drops frames under load, and the array does not survive the resets that follow.
 MAKE = (
     "vgcreate {vg} /dev/mapper/{wwid}; lvcreate -y -Wn -Zn -L 4M -n root {vg}; udevadm settle --timeout=60;"
@@ -61,7 +56,7 @@ def luns(lab: Lab, ansible: Ansible) -> Iterator[Luns]:
     lab.ssh("kvm2", "".join(FLUSH.format(wwid=wwid) for wwid in (guest, own)) + FORGET)
     lab("lun", "map", "guest41", "41", "own42", "42", "--host", "kvm1")
     for host in HOSTS:
-        lab.ssh(host, SCAN + "".join(MAP.format(wwid=wwid) for wwid in (guest, own)))
+        lab.attach(host, guest, own)
     yield Luns(guest, own, checksum)
     ansible.module("kvm", "lvm_devices", state="absent")
     for host in HOSTS:

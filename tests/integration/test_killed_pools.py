@@ -16,7 +16,7 @@ import pytest
 from .conftest import HOSTS, PORTALS, Lab
 from .killing.harness import INSIDE, Machine, Task, everywhere, once
 from .test_killed import side_by_side
-from .test_pools_on_luns import MAP, PLACE, SCAN
+from .test_pools_on_luns import PLACE
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lvm_conf")]
 
@@ -31,7 +31,8 @@ def luns(lab: Lab) -> Iterator[dict[str, str]]:
     wwids = lab.provide_all({f"killed-{host}": 66 + number for number, host in enumerate(HOSTS)}, size="96M")
     lab.provide_all({"by-iscsi": 27}, "--via", "iscsi")
     for host in HOSTS:
-        lab.ssh(host, f"mkdir -p {PLACE}; " + SCAN + MAP.format(wwid=wwids[f"killed-{host}"]))
+        lab.ssh(host, f"mkdir -p {PLACE}")
+        lab.attach(host, wwids[f"killed-{host}"])
     yield {host: wwids[f"killed-{host}"] for host in HOSTS}
     for host in HOSTS:
         lab.ssh(host, f"umount -q {PLACE}/*; rm -rf {PLACE} /etc/virt-san /run/virt-san")

@@ -17,7 +17,7 @@ import pytest
 from .conftest import Ansible, Lab, Run
 from .playing import Task, one, play, pool, shell, volume
 from .storage_volume.staging import DISKS, DROP_GROUP, FOLDER, GROUP, LVS, MAKE_GROUP, MIB
-from .test_pools_on_luns import MAP, OURS, PLACE, SCAN, filesystem
+from .test_pools_on_luns import OURS, PLACE, filesystem
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
@@ -54,7 +54,7 @@ def told(run: Run, title: str) -> dict[str, Any]:
 def luns(lab: Lab) -> Iterator[dict[str, str]]:
     """WWIDs of LUNs that one host sees and has maps of, of two paths each."""
     wwids = lab.provide_all(NUMBERS, hosts=(HOST,))
-    lab.ssh(HOST, SCAN + "".join(MAP.format(wwid=wwid) for wwid in wwids.values()))
+    lab.attach(HOST, *wwids.values())
     yield wwids
     lab.ssh(HOST, f"vgchange -an {NAME}; rm -rf {PLACE} /etc/virt-san /run/virt-san /etc/lvm/lvmlocal.conf")
 
@@ -166,7 +166,7 @@ def test_a_volume_group_lacks_a_lun(lab: Lab, ansible: Ansible, luns: dict[str, 
     assert one(less, HOST, "defined")["stdout"].splitlines() == [f"/etc/virt-san/pools/{NAME}.xml"]
 
     lab("lun", "map", "two72", "72", "--host", HOST)
-    lab.ssh(HOST, SCAN + MAP.format(wwid=wwid))
+    lab.attach(HOST, wwid)
     whole = play(
         ansible,
         info("whole", NAME),

@@ -16,11 +16,6 @@ from .stages import info, judge, libvirt_takes, names, through_all_states
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
-SCAN = (
-    "for h in /sys/class/fc_host/host*; do echo '- - -' > /sys/class/scsi_host/${h##*/}/scan; done;"
-    " udevadm settle --timeout=60; "
-)
-MAP = "multipath -a {wwid} >/dev/null; multipathd add map {wwid} >/dev/null; udevadm settle --timeout=60; "
 OURS = "find /etc/virt-san /run/virt-san -type f 2>/dev/null; true"
 
 
@@ -29,7 +24,7 @@ def luns(lab: Lab) -> Iterator[list[str]]:
     """WWIDs of two LUNs that both hosts see by Fibre Channel, with a map of two paths each."""
     wwids = list(lab.provide_all({"of41": 41, "of42": 42}).values())
     for host in HOSTS:
-        lab.ssh(host, SCAN + "".join(MAP.format(wwid=wwid) for wwid in wwids))
+        lab.attach(host, *wwids)
     yield wwids
     for host in HOSTS:
         lab.ssh(host, "rm -rf /etc/virt-san /run/virt-san")

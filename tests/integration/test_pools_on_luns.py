@@ -16,11 +16,6 @@ from .playing import OPENS, hold, let_go, one, play, pool, shell, virsh, without
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 PLACE = "/var/lib/virt-san"
-SCAN = (
-    "for h in /sys/class/fc_host/host*; do echo '- - -' > /sys/class/scsi_host/${h##*/}/scan; done;"
-    " udevadm settle --timeout=60; "
-)
-MAP = "multipath -a {wwid} >/dev/null; multipathd add map {wwid} >/dev/null; udevadm settle --timeout=60; "
 OURS = "find /etc/virt-san /run/virt-san -type f 2>/dev/null"
 
 
@@ -29,7 +24,7 @@ def luns(lab: Lab) -> Iterator[list[str]]:
     """WWIDs of two small LUNs and one large enough for xfs; both hosts have maps of them, of two paths each."""
     wwids = [*lab.provide_all({"one61": 61, "two62": 62}).values(), lab.provide("large63", 63, size="320M")]
     for host in HOSTS:
-        lab.ssh(host, SCAN + "".join(MAP.format(wwid=wwid) for wwid in wwids))
+        lab.attach(host, *wwids)
     yield wwids
     for host in HOSTS:
         lab.ssh(host, f"umount {PLACE}/* 2>/dev/null; rm -rf {PLACE} /etc/virt-san /run/virt-san")

@@ -12,7 +12,7 @@ import pytest
 
 from .conftest import HOSTS, Ansible, Lab
 from .playing import by_host, one, play, pool
-from .test_pools_on_hbas import FABRIC_A, LEFT, MAP, SCAN, VPORTS, of_guest, of_target
+from .test_pools_on_hbas import FABRIC_A, LEFT, VPORTS, of_guest, of_target
 from .test_storage_pool import IMAGES, ISOS, PLACE
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(1200), pytest.mark.usefixtures("lvm_conf")]
@@ -33,7 +33,7 @@ def own(lab: Lab) -> Iterator[dict[str, dict[str, str]]]:
     lab.ssh("array", "exportfs -ra")
     for host in HOSTS:
         mine = [wwid for name, wwid in wwids.items() if names[name][1] == host]
-        lab.ssh(host, SCAN + "".join(MAP.format(wwid=one) for one in mine))
+        lab.attach(host, *mine)
     yield {kind: {host: wwids[f"{kind}-{host}"] for host in HOSTS} for kind in KINDS}
     for host in HOSTS:
         lab.ssh(host, f"rm -rf {PLACE} /etc/virt-san /run/virt-san")

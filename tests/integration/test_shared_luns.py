@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from .conftest import DEADLINE, HOSTS, LAB, ROOT, Ansible, Lab
-from .test_pools_on_luns import MAP, SCAN
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600), pytest.mark.usefixtures("driver")]
 
@@ -78,7 +77,7 @@ def luns(lab: Lab) -> list[str]:
     """Two LUNs that both hosts see, by two paths each and with a map: their WWIDs."""
     wwids = list(lab.provide_all({"one51": 51, "two52": 52}).values())
     for host in HOSTS:
-        lab.ssh(host, SCAN + "".join(MAP.format(wwid=wwid) for wwid in wwids))
+        lab.attach(host, *wwids)
     return wwids
 
 

@@ -24,17 +24,17 @@ from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lo
 from ansible_collections.virt.san.plugins.module_utils._model.pool import GENERATED, PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._model.pool_boot import lock_path
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
-from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, PoolType, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.kinds import type_of
 from ansible_collections.virt.san.plugins.module_utils._pools.others import is_devices
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import (
-    Known,
     PoolPlan,
     Wanted,
     definition,
     plan_nothing,
     plan_pool,
 )
-from ansible_collections.virt.san.plugins.module_utils._pools.registry import built_on, pool_type
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import built_on
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import (
     DeviceStep,
     LogInTo,
@@ -195,7 +195,7 @@ def plan(
     if pool is None:
         planned, kind, seen = plan_nothing(known), None, Seen()
     else:
-        kind = _type_of(known, pool)
+        kind = type_of(known, pool)
         stopping = wanted.state in ("inactive", "absent")
         needs = sum(map(kind.needs, (pool, *known.definitions)), Needs())
         seen = look(host, needs, known.started is not None, with_users=stopping)
@@ -240,20 +240,6 @@ def told_group(pool: PoolDefinition | None, seen: Seen) -> dict[str, Any] | None
     return found[0].to_dict() if len(found) == 1 else None
 
 
-def _type_of(known: Known, pool: PoolDefinition) -> PoolType:
-    """Return the pool's type. Raises RefusedError where somebody has written what cannot be worked with."""
-    try:
-        kind = pool_type(pool.type)
-        for one in (*known.definitions, pool):
-            kind.check(one)
-    except ValueError as wrong:
-        raise RefusedError(
-            f"pool {known.name} is defined in a way that does not work: {wrong}. Correct its definition",
-            name=known.name,
-        ) from wrong
-    return kind
-
-
 def _boot(keeper: PoolKeeper, wanted: Wanted, autostart: bool | None) -> Plan:
     if wanted.state == "absent":
         return keeper.boot_plan(wanted.name, autostart=False)
@@ -282,7 +268,7 @@ def _report(keeper: PoolKeeper, wanted: Wanted, planned: Whole, after: Mapping[s
 def _facts(shown: Mapping[str, Any], keeper: PoolKeeper, wanted: Wanted, planned: Whole, last: Whole) -> dict[str, Any]:
     boot = planned.boot.after.get("boot")
     space = last.space
-    at_boot = keeper.starts_at_boot(wanted.name) if boot is None else boot["unit"] is not None
+    at_boot = wanted.name in keeper.start_at_boot((wanted.name,)) if boot is None else boot["unit"] is not None
     return {
         **shown,
         "autostart": at_boot,

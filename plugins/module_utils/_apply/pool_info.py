@@ -5,21 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
-from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import list_volumes, quiet_needs, type_of
 from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, PoolType, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.kinds import quiet_needs, type_of
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, running_definition
 
 if TYPE_CHECKING:
     from ansible_collections.virt.san.plugins.module_utils._model.group import Group
+    from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume
+
+Lister = Callable[[PoolDefinition, Seen], "Sequence[Volume] | None"]
+"""What lists the volumes of a pool that runs; None for a type whose volumes are nobody's to list."""
 
 _BLANK: dict[str, Any] = {
     "uuid": None,
@@ -50,10 +54,8 @@ class _Pool:
     needs: Needs
 
 
-def gather(
-    host: Host, keeper: PoolKeeper, names: Iterable[str] | None, with_volumes: bool, timeout: float
-) -> list[dict[str, Any]]:
-    """Return the pools of these names (None: all) that are there. `timeout`: seconds to read the volumes of one."""
+def gather(host: Host, keeper: PoolKeeper, names: Iterable[str] | None, lister: Lister | None) -> list[dict[str, Any]]:
+    """Return the pools of these names (None: all) that are there, with their volumes if there is a lister."""
     there = keeper.names()
     told: dict[str, dict[str, Any]] = {}
     pools: dict[str, _Pool] = {}
@@ -66,8 +68,9 @@ def gather(
         else:
             pools[name] = found
     seen, lost = _look(host, pools.values())
+    at_boot = keeper.start_at_boot(tuple(pools))
     for name, pool in pools.items():
-        told[name].update(_facts(host, keeper, pool, seen, lost, with_volumes, timeout))
+        told[name].update(_facts(pool, seen, lost, lister), autostart=name in at_boot)
     return list(told.values())
 
 
@@ -99,16 +102,13 @@ def _look(host: Host, pools: Iterable[_Pool]) -> tuple[Seen, str | None]:
         return seen, error.message
 
 
-def _facts(
-    host: Host, keeper: PoolKeeper, pool: _Pool, seen: Seen, lost: str | None, with_volumes: bool, timeout: float
-) -> dict[str, Any]:
+def _facts(pool: _Pool, seen: Seen, lost: str | None, lister: Lister | None) -> dict[str, Any]:
     known, shown = pool.known, pool.known.latest
     if shown is None:
         return {}
     told: dict[str, Any] = {
         **shown.to_dict(),
         "persistent": known.pool is not None,
-        "autostart": keeper.starts_at_boot(known.name),
         "sources": _named_sources(shown),
     }
     if pool.needs.group is not None and lost is not None:
@@ -117,8 +117,8 @@ def _facts(
         seen = replace(seen, noted=known.started is not None)
         live = running_definition(known, seen, pool.kind)
         told.update(_state(pool, shown, live, seen))
-        if live is not None and with_volumes:
-            volumes = list_volumes(host, live, seen, timeout)
+        if live is not None and lister is not None:
+            volumes = lister(live, seen)
             told["volumes"] = None if volumes is None else [volume.to_dict() for volume in volumes]
     except SanError as error:
         told["problem"] = error.message

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, Step
@@ -29,8 +30,8 @@ class PoolKeeper(Protocol):
     def quiet_steps(self, name: str) -> tuple[Step, ...]:
         """Return what ends whoever is about to start a pool by himself."""
 
-    def starts_at_boot(self, name: str) -> bool:
-        """Tell whether a pool starts at boot."""
+    def start_at_boot(self, names: Sequence[str]) -> set[str]:
+        """Return those of these pools that start at boot."""
 
     def perform(self, step: Step) -> bool:
         """Carry out a step, if it is about what is written down; tell whether it is. Raises SanError, OSError."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -140,8 +140,12 @@ class NativeKeeper:
         seen = self._boot_seen(name)
         return (StopUnit(files.unit_name(name)),) if seen.at_work else ()
 
-    def starts_at_boot(self, name: str) -> bool:
-        return self._boot_seen(name).enabled
+    def start_at_boot(self, names: Sequence[str]) -> set[str]:
+        host = self.host
+        if not (host.exists(files.SERVICE) and systemd.is_running(host)):
+            return set()
+        units = systemd.read_units(host, [files.unit_name(name) for name in names])
+        return {name for name in names if units[files.unit_name(name)].enabled}
 
     def _boot_seen(self, name: str) -> BootSeen:
         from ansible_collections.virt.san.plugins.module_utils._plan.pool_boot import SHARED, BootSeen

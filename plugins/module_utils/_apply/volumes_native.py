@@ -15,9 +15,10 @@ from ansible_collections.virt.san.plugins.module_utils._errors import RefusedErr
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
-from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, PoolType, Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
+from ansible_collections.virt.san.plugins.module_utils._pools.kinds import quiet_needs, type_of
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, running_definition
-from ansible_collections.virt.san.plugins.module_utils._pools.registry import LUN_TYPES, lun_pool, pool_type
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import LUN_TYPES, lun_pool
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import FOLDERS
 
@@ -138,23 +139,3 @@ def list_volumes(host: Host, pool: PoolDefinition, seen: Seen, deadline: float) 
 
         return volumes_of(lun_pool(pool.type).units(pool, seen))
     return ROOMS[pool.type]().list_volumes(host, pool, seen, deadline) if pool.type in ROOMS else None
-
-
-def type_of(known: Known) -> PoolType:
-    """Return a pool's type. Raises RefusedError where somebody has written what cannot be worked with."""
-    try:
-        kinds = [(pool_type(pool.type), pool) for pool in known.definitions]
-        for kind, pool in kinds:
-            kind.check(pool)
-    except ValueError as wrong:
-        raise RefusedError(
-            f"pool {known.name} is defined in a way that does not work: {wrong}. Correct its definition",
-            pool=known.name,
-        ) from wrong
-    return kinds[0][0]
-
-
-def quiet_needs(kind: PoolType, known: Known) -> Needs:
-    """Return what has to be known to tell whether a pool runs: not who uses it, nor what is on a group's devices."""
-    needs = sum(map(kind.needs, known.definitions), Needs())
-    return replace(needs, devices=needs.devices if needs.group is None else (), users=())

@@ -8,15 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_info import gather
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper, defined
 from ansible_collections.virt.san.plugins.module_utils._boot.console import DONE, NOT_UP, answer, say
 from ansible_collections.virt.san.plugins.module_utils._boot.pools import bring_up
-from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host import systemd
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.pool import parse_pool_name
-from ansible_collections.virt.san.plugins.module_utils._pools.plan import Wanted
 
 USAGE = """\
 usage: virt-san-pools.pyz start NAME   start this pool, trying as long as it takes
@@ -48,13 +46,7 @@ def start(host: Host, name: str) -> int:
 
 def status(host: Host) -> int:
     """Say of each definition whether its pool runs."""
-    keeper, up = NativeKeeper(host), []
-    for name in defined(host):
-        try:
-            running = pool.plan(host, keeper, Wanted(name, "present", build="never"), None, "").pool.running
-            say(f"pool {name}: {'active' if running else 'inactive'}")
-        except SanError as error:
-            running = False
-            say(f"pool {name}: {error.message}")
-        up.append(running)
-    return DONE if all(up) else NOT_UP
+    pools = gather(host, NativeKeeper(host), defined(host), lister=None)
+    for pool in pools:
+        say(f"pool {pool['name']}: {', '.join(filter(None, (pool['state'], pool['problem'])))}")
+    return DONE if all(pool["state"] == "active" for pool in pools) else NOT_UP

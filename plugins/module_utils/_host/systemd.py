@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host, parse_properties
 
 RUNNING = "/run/systemd/system"
@@ -40,7 +42,19 @@ def is_running(host: Host) -> bool:
 
 def read_unit(host: Host, name: str) -> Unit:
     """Return what systemd knows of a unit; one that does not exist is neither enabled nor active."""
-    return parse_unit(host.run(["systemctl", "show", "-p", _PROPERTIES, "--", name], DEADLINE).stdout)
+    return read_units(host, [name])[name]
+
+
+def read_units(host: Host, names: Sequence[str]) -> dict[str, Unit]:
+    """Return what systemd knows of units, by their names; one command asks about all of them."""
+    if not names:
+        return {}
+    told = host.run(["systemctl", "show", "-p", _PROPERTIES, "--", *names], DEADLINE).stdout
+    # One after the other as they were asked for, with an empty line in between.
+    blocks = told.strip("\n").split("\n\n")
+    if len(blocks) != len(names):
+        raise CommandError(f"systemctl told of {len(blocks)} units, and was asked about {len(names)}: {told!r}")
+    return dict(zip(names, map(parse_unit, blocks)))
 
 
 def parse_unit(text: str) -> Unit:

@@ -12,7 +12,7 @@ import pytest
 
 from ..conftest import HOSTS, Ansible, Lab
 from ..playing import QEMU, Task, hold, let_go, one, play, pool, shell, volume
-from ..test_pools_on_luns import GROW, MAP, SCAN, blank
+from ..test_pools_on_luns import GROW, blank
 from .staging import KILL, judge, stages
 
 pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.timeout(1800)]
@@ -52,7 +52,7 @@ def lun(lab: Lab) -> Iterator[str]:
     """WWID of a LUN of which both hosts have a map, of two paths each."""
     wwid = lab.provide("parts64", 64, size="192M")
     for host in HOSTS:
-        lab.ssh(host, SCAN + MAP.format(wwid=wwid))
+        lab.attach(host, wwid)
     yield wwid
     for host in HOSTS:
         lab.ssh(host, "umount /mnt 2>/dev/null; rm -rf /etc/virt-san /run/virt-san")

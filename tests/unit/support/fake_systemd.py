@@ -35,8 +35,11 @@ class FakeSystemd:
             return self.others(argv, deadline, stdin)
         flags = [word for word in argv[2:] if word.startswith("-") and word != "--"]
         name = argv[-1]
-        if argv[1] != "show":
-            self.calls.append(f"{argv[1]} {name}" if "--" in argv else argv[1])
+        if argv[1] == "show":
+            assert flags == ["-p"]
+            told = "\n".join(self._show(each) for each in argv[argv.index("--") + 1 :])
+            return Completed(tuple(argv), 0, told, "")
+        self.calls.append(f"{argv[1]} {name}" if "--" in argv else argv[1])
         code, told = getattr(self, "_" + argv[1].replace("-", "_"))(name, flags)
         return Completed(tuple(argv), code, told, "")
 
@@ -47,8 +50,7 @@ class FakeSystemd:
         before, at, rest = name.partition("@")
         return f"{before}@.{rest.rpartition('.')[2]}" if at else name
 
-    def _show(self, name: str, flags: list[str]) -> tuple[int, str]:
-        assert flags == ["-p"]
+    def _show(self, name: str) -> str:
         there = self._template(name) in self._files()
         stale = name in self.active and self._files() != self.read
         enabled = (self.root / WANTS / name).is_symlink()
@@ -59,7 +61,7 @@ class FakeSystemd:
             "UnitFileState": ("enabled" if enabled else "disabled") if there else "",
             "NeedDaemonReload": "yes" if stale else "no",
         }
-        return 0, "".join(f"{key}={value}\n" for key, value in lines.items())
+        return "".join(f"{key}={value}\n" for key, value in lines.items())
 
     def _enable(self, name: str, flags: list[str]) -> tuple[int, str]:
         assert flags in (["--quiet", "--now", "--no-block"], ["--quiet"])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply import (
 )
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
-from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import NativeVolumes
+from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import NativeVolumes, list_volumes
 from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host import partitions
 from ansible_collections.virt.san.plugins.module_utils._model.block import San
@@ -118,12 +119,12 @@ def test_a_lun_that_was_made_smaller(machine: PartMachine, left: int) -> None:
     for more in ({}, {"build": "overwrite"}, {"state": "absent", "delete_contents": True}):
         with pytest.raises(RefusedError, match=says):
             run(machine, **more)
-    (told,) = pool_info.gather(machine, NativeKeeper(machine), None, True, 10)
+    (told,) = pool_info.gather(machine, NativeKeeper(machine), None, partial(list_volumes, machine, deadline=10))
     assert told["problem"].startswith(says)
     with pytest.raises(RefusedError, match="pool parts does not run"):
         make(machine, MIB)
     assert machine.ran() == []
     machine.resize(SIZE)
     assert not run(machine).changed
-    (told,) = pool_info.gather(machine, NativeKeeper(machine), None, True, 10)
+    (told,) = pool_info.gather(machine, NativeKeeper(machine), None, partial(list_volumes, machine, deadline=10))
     assert (told["state"], told["problem"]) == ("active", None)

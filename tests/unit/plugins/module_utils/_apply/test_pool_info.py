@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply import (
     pool_devices,
     pool_look,
     pools_native,
+    volumes_native,
 )
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_info import gather
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
@@ -54,7 +56,8 @@ def start(machine: LvmMachine, one: PoolDefinition, state: str = "active", **mor
 
 
 def told(machine: LvmMachine, *names: str, volumes: bool = True) -> dict[str, dict[str, Any]]:
-    found = gather(machine, NativeKeeper(machine), names or None, volumes, 10)
+    lister = partial(volumes_native.list_volumes, machine, deadline=10)
+    found = gather(machine, NativeKeeper(machine), names or None, lister if volumes else None)
     return {one["name"]: one for one in found}
 
 

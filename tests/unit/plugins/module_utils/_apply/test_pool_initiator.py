@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from ansible_collections.virt.san.plugins.module_utils._apply import pool_sessions
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_info import gather
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
+from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import list_volumes
 from ansible_collections.virt.san.plugins.module_utils._boot.pools import attempt
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     ApplyError,
@@ -89,7 +91,7 @@ def test_what_is_said_of_it(machine: OpenIscsi) -> None:
     assert done.facts["pool"]["made"] == sorted(made)
     assert names(machine) == [GUEST, GUEST]
     assert records(machine) == [(TARGET, ONE, 1, MADE), (TARGET, TWO, 1, MADE)], "each with its portal group"
-    (told,) = gather(machine.host, NativeKeeper(machine.host), None, True, 5)
+    (told,) = gather(machine.host, NativeKeeper(machine.host), None, partial(list_volumes, machine.host, deadline=5))
     assert told["sources"][0] == {"target": TARGET, "portal": str(ONE), "initiator": GUEST}
     assert run(machine, "inactive", None).facts["steps"][-3] == f"remove iface {MADE}"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_info import gather
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
+from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import list_volumes
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     ApplyError,
     InUseError,
@@ -75,7 +77,7 @@ def test_what_is_said_of_it(machine: OpenIscsi) -> None:
     assert done.facts["pool"]["portals"] == [str(TWO)]
     assert f"session {TARGET} {ONE}" in done.facts["pool"]["made"]
     assert "startup = manual" in records(machine)[0].read_text(), "it is the pool that logs in at boot"
-    (told,) = gather(machine.host, NativeKeeper(machine.host), None, True, 5)
+    (told,) = gather(machine.host, NativeKeeper(machine.host), None, partial(list_volumes, machine.host, deadline=5))
     assert (told["state"], told["problem"], told["volumes"]) == ("active", None, [])
     assert told["sources"] == [{"target": TARGET, "portal": str(one)} for one in (ONE, TWO)]
 
@@ -252,7 +254,12 @@ def live(machine: OpenIscsi, *own: Portal) -> PoolDefinition:
 
 def test_volumes_are_luns(recorded_sessions: OpenIscsi) -> None:
     live(recorded_sessions)
-    (told,) = gather(recorded_sessions.host, NativeKeeper(recorded_sessions.host), None, True, 5)
+    (told,) = gather(
+        recorded_sessions.host,
+        NativeKeeper(recorded_sessions.host),
+        None,
+        partial(list_volumes, recorded_sessions.host, deadline=5),
+    )
     assert len(told["volumes"]) == 3
     assert {volume["path"] for volume in told["volumes"]} == {
         f"/dev/disk/by-id/dm-uuid-mpath-{volume['name']}" for volume in told["volumes"]

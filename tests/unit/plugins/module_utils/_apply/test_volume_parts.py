@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply import (
     volume_users,
 )
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
-from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import NativeVolumes
+from ansible_collections.virt.san.plugins.module_utils._apply.volumes_native import NativeVolumes, list_volumes
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     ApplyError,
     IdentityError,
@@ -81,7 +82,7 @@ def run(machine: PartMachine, name: str = "a", check_mode: bool = False, **more:
 
 
 def listed(machine: PartMachine) -> list[dict[str, Any]]:
-    (told,) = pool_info.gather(machine, NativeKeeper(machine), None, True, 10)
+    (told,) = pool_info.gather(machine, NativeKeeper(machine), None, partial(list_volumes, machine, deadline=10))
     assert told["problem"] is None
     return list(told["volumes"])
 

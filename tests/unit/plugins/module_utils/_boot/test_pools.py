@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._apply import pool
+from ansible_collections.virt.san.plugins.module_utils._apply import pool, pool_info
 from ansible_collections.virt.san.plugins.module_utils._apply.pools_native import NativeKeeper
 from ansible_collections.virt.san.plugins.module_utils._boot import pools, pools_main
 from ansible_collections.virt.san.plugins.module_utils._errors import LockedError, RefusedError
@@ -176,6 +176,28 @@ def test_the_program(boot: Boot, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     out = capsys.readouterr().out.splitlines()
     assert out[:2] == ["pool images: inactive", "pool isos: inactive"]
     assert out[-2:] == ["pool images: active", "pool isos: active"]
+
+
+def test_one_look_tells_of_all_pools(
+    boot: Boot, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of those with a trouble: what it is stands beside the state."""
+    looks: list[object] = []
+    plain = pool_info.look
+    monkeypatch.setattr(pool_info, "look", lambda *args, **more: looks.append(args) or plain(*args, **more))
+    run = boot.host.run
+    commands: list[list[str]] = []
+    monkeypatch.setattr(boot.host, "run", lambda argv, *rest, **more: commands.append(argv) or run(argv, *rest, **more))
+    (boot.host.top / "images").rmdir()
+    assert pools_main.run(boot.host, ["start", "isos"]) == 0
+    commands.clear()
+    (boot.host.top / "etc/virt-san/pools/spoilt.xml").write_text("<pool")
+    assert pools_main.run(boot.host, ["status"]) == 3
+    assert len(looks) == 1
+    assert [argv[:2] for argv in commands] == [["systemctl", "show"]]
+    out = capsys.readouterr().out.splitlines()
+    assert out[-3:-1] == ["pool images: inactive", "pool isos: active"]
+    assert out[-1].startswith("pool spoilt: its definition cannot be read: ")
 
 
 def test_what_fails_is_said_with_its_level(

@@ -49,6 +49,22 @@ def answering(code: int, calls: list[list[str]]) -> Host:
     return Host("/nowhere", run)
 
 
+def showing(text: str) -> Host:
+    return Host("/nowhere", lambda argv, _deadline, _stdin=None: Completed(tuple(argv), 0, text, ""))
+
+
+def test_several_units_are_asked_about_at_once() -> None:
+    one, two = "LoadState=loaded\nUnitFileState=enabled\n", "LoadState=not-found\nUnitFileState=\n"
+    found = systemd.read_units(showing(f"{one}\n{two}"), ["a@1.service", "a@2.service"])
+    assert found == {"a@1.service": Unit(enabled=True, loaded=True), "a@2.service": Unit()}
+    assert systemd.read_units(answering(0, []), []) == {}
+
+
+def test_units_that_are_not_told_of() -> None:
+    with pytest.raises(CommandError, match="told of 1 units, and was asked about 2"):
+        systemd.read_units(showing("LoadState=loaded\n"), ["a@1.service", "a@2.service"])
+
+
 def test_what_is_asked() -> None:
     calls: list[list[str]] = []
     host = answering(0, calls)
