@@ -110,6 +110,28 @@ def test_what_is_the_same_as_the_next_step_is_not_killed_twice():
     assert harness.boundaries(points) == [point for point in points if point != "1.0 A: removed"]
 
 
+@pytest.mark.parametrize(
+    ("left", "ways"),
+    [
+        ({}, {0: 5, 1: 2, 2: 0, 3: 0, 4: 0}),
+        ({"up": 1, "gone": 1}, {0: 0, 1: 2, 2: 0, 3: 0, 4: 0}),
+        ({"down": 1}, {0: 0, 1: 2, 2: 0, 3: 0, 4: 0}),
+        ({"none": 1}, {0: 0, 1: 0, 2: 0, 3: 0, 4: 0}),
+    ],
+)
+def test_tasks_that_lead_nowhere_are_left_out(left: dict[str, int], ways: dict[int, int]):
+    """up: nothing → pool; made: → volume; none: → pool; down; gone: → nothing."""
+    names, stocks = ("up", "made", "none", "down", "gone"), ("pool", "volume", "pool", "defined", "nothing")
+    tasks = [harness.Task(name, "storage_pool", {}) for name in names]
+    points = {name: ["point"] * left.get(name, 0) for name in names}
+    assert {at: harness.detour(tasks, stocks, points, at) for at in range(5)} == ways
+
+
+def test_what_the_array_is_told_is_never_left_out():
+    grown = harness.Task("grown", "scsi_device", {}, prepare=print)
+    assert harness.detour([grown], ["same"], {"grown": []}, 0) == 0
+
+
 def test_differences_are_told_with_their_place():
     stock = {"files": {"/a": "1", "/b": "1"}, "names": ["x", "y"]}
     assert harness.differences(stock, stock) == []

@@ -8,7 +8,8 @@
 
 A cycle leads back to where it began: each task makes the state that the next one starts from, so that nothing has to be
 reset. In the first round all tasks run by themselves, and tell which points they have and what they leave. In every
-further round each task is killed at its next point and run again.
+further round each task is killed at its next point and run again; tasks that lead back to where they begin are left out
+once they have no points left.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import json
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ class Task:
     name: str
     module: str
     options: dict[str, Any]
-    prepare: Callable[[str], object] = field(default=lambda _host: None)
+    prepare: Callable[[str], object] | None = None
     """What the array's administrator does on a host's behalf before it; called with the host's name, each time."""
     killed: bool = True
     """Whether it is killed; one that only leads to the next state, and has its turn elsewhere, is not."""
@@ -93,7 +95,7 @@ class Machine:
 
     def watched(self, task: Task) -> dict[str, Any]:
         """Run a task by itself and return its points, in order, and the stock after it."""
-        task.prepare(self.host)
+        self._prepare(task)
         done = self._on_host("watched", task.name)
         what = f"{self.host}: {task.name}"
         require(done["run"]["code"] == 0, f"{what}: failed by itself", done["run"])
@@ -103,7 +105,7 @@ class Machine:
 
     def killed(self, task: Task, point: str, wanted: dict[str, Any] | None) -> dict[str, Any]:
         """Have a task killed at a point and judge the runs after it. `wanted`: the stock it has to come to."""
-        task.prepare(self.host)
+        self._prepare(task)
         done = self._on_host("killed", task.name, point)
         what = f"{self.host}: {task.name} killed at {point!r}"
         first, again, third = (done[name] for name in ("killed", "again", "third"))
@@ -116,6 +118,10 @@ class Machine:
             left = differences(wanted, done["stock"])
             require(not left, f"{what}: what it leaves is another than by itself", left)
         return {"at": first["points"][-1], **done}
+
+    def _prepare(self, task: Task) -> None:
+        if task.prepare is not None:
+            task.prepare(self.host)
 
     def _files(self, others: Sequence[Task]) -> Iterator[tuple[str, bytes]]:
         for name in ("sitecustomize.py", "on_host.py"):
@@ -169,9 +175,16 @@ def everywhere(machine: Machine) -> None:
     by_itself = {task.name: machine.watched(task) for task in machine.tasks}
     left = {task.name: boundaries(by_itself[task.name]["points"]) if task.killed else [] for task in machine.tasks}
     print(f"{machine.host}: points {json.dumps(left, indent=1)}")
+    stocks = [by_itself[task.name]["stock"] for task in machine.tasks]
     while any(left.values()):
-        for task in machine.tasks:
-            wanted = by_itself[task.name]["stock"]
+        at = 0
+        while at < len(machine.tasks):
+            around = detour(machine.tasks, stocks, left, at)
+            if around:
+                at += around
+                continue
+            task, wanted = machine.tasks[at], stocks[at]
+            at += 1
             if left[task.name]:
                 point = left[task.name].pop(0)
                 done = machine.killed(task, point, wanted)
@@ -179,6 +192,15 @@ def everywhere(machine: Machine) -> None:
             else:
                 found = differences(wanted, machine.watched(task)["stock"])
                 require(not found, f"{machine.host}: {task.name}: leaves something else than before", found)
+
+
+def detour(tasks: Sequence[Task], stocks: Sequence[Any], left: Mapping[str, Sequence[str]], at: int) -> int:
+    """Return how many tasks from this one on lead back to where they begin, with nothing left to be killed at.
+
+    What the array is told before a task is in no stock of a host: such a task is never left out.
+    """
+    idle = takewhile(lambda number: not left[tasks[number].name] and not tasks[number].prepare, range(at, len(tasks)))
+    return max((number + 1 - at for number in idle if stocks[number] == stocks[at - 1]), default=0)
 
 
 def once(machine: Machine) -> None:

@@ -190,11 +190,12 @@ def paths() -> Result:
 def maps() -> Result:
     """Return all of device-mapper: a multipath device with its paths, anything else by its size."""
     found = {}
+    tables = dict(line.split(": ", 1) for line in told("dmsetup", "table") if ": " in line)
     for dm in (SYS / "block").glob("dm-*"):
         below = [slave.resolve() / "device" for slave in (dm / "slaves").iterdir()]
         reached = sorted(address(device.resolve()) for device in below if device.exists())
         uuid, name = read(dm / "dm/uuid"), read(dm / "dm/name")
-        queues = "queue_if_no_path" in " ".join(said("dmsetup", "table", name))
+        queues = "queue_if_no_path" in tables.get(name, "")
         # LVM makes up a UUID for each volume anew.
         known = f"LVM {name}" if uuid.startswith("LVM-") else uuid
         found[known] = [name, read(dm / "size"), read(dm / "ro"), queues, *reached]
@@ -253,7 +254,14 @@ def units() -> Result:
     there = said("systemctl", "list-unit-files", "--no-legend", OURS)
     known = {line.split()[0] for line in (*loaded, *there)}
     wanted = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload"
-    return {unit: said("systemctl", "show", "-p", wanted, "--", unit) for unit in known if "@." not in unit}
+    asked = [unit for unit in known if "@." not in unit]
+    if not asked:
+        return {}
+    shown = subprocess.run(
+        ["systemctl", "show", "-p", wanted, "--", *asked], capture_output=True, text=True, check=True, timeout=60
+    )
+    blocks = shown.stdout.strip().split("\n\n")
+    return {unit: sorted(block.splitlines()) for unit, block in zip(asked, blocks, strict=True)}
 
 
 CONFIGURATION = ("/etc", "/usr/local")
