@@ -85,6 +85,9 @@ def _lock(module: AnsibleModule, host: Host) -> Iterator[Apart]:
 
 
 def _finish(module: AnsibleModule, work: Callable[[], Outcome]) -> None:
+    # Of any `path` in an answer AnsibleModule would tell owner and mode, and look at it for that. What is told of the
+    # path may well be that whoever looks at it hangs.
+    module.add_path_info = lambda answer: answer
     try:
         _report(module, work())
     except SanError as error:
