@@ -168,7 +168,7 @@ def test_in_use_they_stay(ansible: Ansible, gpt: str) -> None:
         volume("beside it", pool=POOL, name="b", capacity="16M"),
         volume("beside it gone", pool=POOL, name="b", state="absent"),
         volume("mounted: grow", pool=POOL, name="a", capacity="40M"),
-        shell("data", f"resize2fs -f {device} 2>/dev/null; cat /mnt/data; df --output=size -B1M /mnt | tail -n1"),
+        shell("data", f"resize2fs -f {device} >/dev/null 2>&1; cat /mnt/data; df --output=size -B1M /mnt | tail -n1"),
         shell("unmounted", "umount /mnt"),
         volume("below the file system", pool=POOL, name="a", capacity="8M", allow_shrink=True, may_fail=True),
         hold("guest", QEMU.format("raw"), device),
