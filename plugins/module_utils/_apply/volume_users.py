@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_claim import is_touched
 
 if TYPE_CHECKING:
+    from ansible_collections.virt.san.plugins.module_utils._model.block import Use
     from ansible_collections.virt.san.plugins.module_utils._model.group import GroupVolume
 
 HIDDEN = "somebody that does not show (a process in the kernel, an export)"
@@ -128,13 +129,14 @@ def device_users(host: Host, path: str) -> tuple[str, ...]:
     found = bare.read_bare(host, [kernel]).get(kernel)
     uses = [use for use in (found.uses if found else ()) if use.active]
     told = {f"{'guest' if use.kind == 'qemu' else use.kind} {use.by}": None for use in uses}
-    told.update(dict.fromkeys(_openers(host, kernel)))
-    return tuple(told)
+    return tuple({**told, **_openers(host, kernel, uses)})
 
 
-def _openers(host: Host, kernel: str) -> tuple[str, ...]:
-    """Return the processes that have a device open, and what is on top of it."""
-    return find_users(host, (f"/dev/{kernel}",)).get(f"/dev/{kernel}", ())
+def _openers(host: Host, kernel: str, uses: Iterable[Use]) -> dict[str, None]:
+    """Return the processes that have a device open, and what of the kernel: without what its uses tell already."""
+    found = find_users(host, (f"/dev/{kernel}",)).get(f"/dev/{kernel}", ())
+    known = {use.by for use in uses}
+    return dict.fromkeys(who for who in found if who not in known)
 
 
 def lv_users(host: Host, lv: GroupVolume) -> tuple[str, ...]:
@@ -144,7 +146,7 @@ def lv_users(host: Host, lv: GroupVolume) -> tuple[str, ...]:
     if not lv.held or not (told or guests or _stays_open(host, lv.kernel)):
         return ()
     if lv.kernel:
-        told.update(dict.fromkeys(_openers(host, lv.kernel)))
+        told.update(_openers(host, lv.kernel, lv.uses))
     return tuple({**told, **guests}) or (HIDDEN,)
 
 

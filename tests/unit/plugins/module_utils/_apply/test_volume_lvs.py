@@ -260,6 +260,10 @@ class TestInUse:
         with pytest.raises(InUseError) as caught:
             run(machine, state="absent")
         assert caught.value.details["holders"] == ["dd (pid 77)", "loop3"]
+        machine.change("a", uses=(Use("holder", "a", "loop3"),))
+        with pytest.raises(InUseError) as caught:
+            run(machine, state="absent")
+        assert caught.value.details["holders"] == ["holder loop3", "dd (pid 77)"], "each once"
 
     def test_udev_lets_go(self, machine: LvmMachine, monkeypatch: pytest.MonkeyPatch) -> None:
         """What was written to it a moment ago is looked at by udev, which has it open for that."""
