@@ -144,6 +144,20 @@ def test_a_lun_grows():
 
 
 @pytest.mark.usefixtures("clean")
+def test_a_burst_of_writes_loses_no_frame():
+    """As write-back of a file system makes one: all that the queues of a disk take at once."""
+    lab_command("lun", "create", "burst", "64M")
+    lab_command("lun", "map", "burst", "51")
+    aborted = "grep -h . /sys/class/fc_host/host*/statistics/fcp_packet_aborts"
+    before = {host: on(host, aborted) for host in HOSTS}
+    for host in HOSTS:
+        scan(host)
+        on(host, "udevadm settle; dd if=/dev/zero of=/dev/sda bs=1M count=64 conv=fsync status=none")
+    assert {host: on(host, aborted) for host in HOSTS} == before
+    for machine in ("array", *HOSTS):
+        assert "dropped 0," in on(machine, "tc -s qdisc show dev a"), machine
+
+
 def test_iscsi_brings_both_portals():
     wwid = lab_json("lun", "create", "one", "64M")[0]["wwid"]
     lab_command("lun", "map", "one", "5", "--via", "iscsi")
