@@ -158,6 +158,7 @@ def test_a_burst_of_writes_loses_no_frame():
         assert "dropped 0," in on(machine, "tc -s qdisc show dev a"), machine
 
 
+@pytest.mark.usefixtures("clean")
 def test_iscsi_brings_both_portals():
     wwid = lab_json("lun", "create", "one", "64M")[0]["wwid"]
     lab_command("lun", "map", "one", "5", "--via", "iscsi")
