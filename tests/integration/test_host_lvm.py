@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.lab, pytest.mark.full, pytest.mark.usefixtures("luns")
 PLAYBOOK = "playbooks/host.yml"
 GUEST, OWN = "guestvg", "images"
 
-# Little I/O: the software fabric drops frames under load, and the array does not survive the resets that follow.
 MAKE = (
     "vgcreate {vg} /dev/mapper/{wwid}; lvcreate -y -Wn -Zn -L 4M -n root {vg}; udevadm settle --timeout=60;"
     " dd if=/dev/urandom of=/dev/{vg}/root bs=64k count=4 oflag=direct status=none; vgchange -an {vg}; "
