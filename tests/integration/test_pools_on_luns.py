@@ -308,9 +308,8 @@ def test_a_partition_table_in_every_state(lab: Lab, ansible: Ansible, luns: list
         assert told["capacity"] == told["available"] > 0
     device = f"/dev/mapper/{luns[1]}"
     divide = (
-        f"echo size=16M | sfdisk -q --no-reread --no-tell-kernel --append {device}; kpartx -a -s {device};"
-        f" P=$(ls {device}?* | tail -n1);"
-        " mkfs.ext4 -q -E nodiscard,lazy_itable_init=1 $P && mount $P /mnt"
+        f"echo size=16M | sfdisk -q --no-reread --no-tell-kernel --append {device}; kpartx -u -s -p -part {device};"
+        f" udevadm settle; mkfs.ext4 -q -E nodiscard,lazy_itable_init=1 {device}-part1 && mount {device}-part1 /mnt"
     )
     used = play(
         ansible,
