@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
@@ -19,11 +19,13 @@ from ansible_collections.virt.san.plugins.module_utils._pools.kinds import quiet
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, running_definition
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from ansible_collections.virt.san.plugins.module_utils._model.group import Group
     from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume
 
-Lister = Callable[[PoolDefinition, Seen], "Sequence[Volume] | None"]
-"""What lists the volumes of a pool that runs; None for a type whose volumes are nobody's to list."""
+    Lister = Callable[[PoolDefinition, Seen], Optional[Sequence[Volume]]]
+    """What lists the volumes of a pool that runs; None for a type whose volumes are nobody's to list."""
 
 _BLANK: dict[str, Any] = {
     "uuid": None,

@@ -251,6 +251,10 @@ class Host:
             return
         _sync_folder(os.path.dirname(self.root + path))
 
+    def sync_folder(self, path: str) -> None:
+        """Have on the disk which names are in a folder, for tools that leave that to the kernel's next seconds."""
+        _sync_folder(self.root + path)
+
     # Asking drivers.
 
     def control(self, path: str) -> AbstractContextManager[Ask]:

@@ -65,6 +65,24 @@ def test_units_that_are_not_told_of() -> None:
         systemd.read_units(showing("LoadState=loaded\n"), ["a@1.service", "a@2.service"])
 
 
+def test_links_are_on_the_disk_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemctl leaves them to the kernel, and a power cut in the next seconds would take them back."""
+    calls: list[list[str]] = []
+    host = Host(str(tmp_path), answering(0, calls).run)
+    synced: list[tuple[str, int]] = []
+    monkeypatch.setattr(host, "sync_folder", lambda path: synced.append((path, len(calls))))
+    for name in ("multi-user.target.wants", "sysinit.target.wants", "virt-san-vhba@.service.d"):
+        (tmp_path / f"etc/systemd/system/{name}").mkdir(parents=True)
+    for number, change in enumerate((systemd.enable, systemd.enable_for_boot, systemd.disable), 1):
+        synced.clear()
+        change(host, NAME)
+        assert [path.rpartition("/")[2] for path, _after in synced] == [
+            "multi-user.target.wants",
+            "sysinit.target.wants",
+        ]
+        assert {after for _path, after in synced} == {number}, "after the links were made"
+
+
 def test_what_is_asked() -> None:
     calls: list[list[str]] = []
     host = answering(0, calls)
