@@ -115,6 +115,21 @@ def test_flushed_stays_away(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -
 
 
 @pytest.mark.full
+def test_made_a_moment_before_a_power_cut(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
+    """multipathd makes by itself only what it remembers, and leaves what it remembers to the kernel's next seconds."""
+    multipath(ansible, devices=[{"wwid": wwids["data1"]}])
+    lab("crash", *HOSTS, "--wait")
+    for host in HOSTS:
+        lab.ssh(host, f"for n in $(seq 120); do [ -e /dev/mapper/{wwids['data1']} ] && exit; sleep 1; done; exit 1")
+    multipath(ansible, state="absent", devices=[{"wwid": wwids["data1"]}])
+    lab("crash", *HOSTS, "--wait")
+    for host in HOSTS:
+        ready = f"[ -e /dev/mapper/data2 ] && ls /dev/disk/by-id/*{wwids['data1']}"
+        lab.ssh(host, f"for n in $(seq 120); do {ready} && break; sleep 1; done; udevadm settle --timeout=60")
+        assert names(lab, host) == {wwids["data2"]: "data2"}
+
+
+@pytest.mark.full
 def test_a_path_that_is_down(lab: Lab, ansible: Ansible, wwids: dict[str, str]) -> None:
     """An offline path is no reason to fail unless it is counted on."""
     path = next(

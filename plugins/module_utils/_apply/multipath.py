@@ -17,7 +17,11 @@ from ansible_collections.virt.san.plugins.module_utils._host.block import read_d
 from ansible_collections.virt.san.plugins.module_utils._host.dm import read_dm_devices, read_maps
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.multipath import ask, is_busy, order, show_maps
-from ansible_collections.virt.san.plugins.module_utils._host.multipath_conf import set_pending, write_drop_in
+from ansible_collections.virt.san.plugins.module_utils._host.multipath_conf import (
+    set_pending,
+    sync_memory,
+    write_drop_in,
+)
 from ansible_collections.virt.san.plugins.module_utils._host.udev import read_record
 from ansible_collections.virt.san.plugins.module_utils._host.wait import require, wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.block import MultipathMap
@@ -130,6 +134,7 @@ def _create(host: Host, step: CreateMap, timeout: float) -> None:
                 host.run(["multipath", "-a", f"/dev/{device}"], DAEMON_DEADLINE, accept=(0, 1))
             _add_paths(host, step.devices)
     _await_map(host, step.wwid, step.name, step.devices, timeout)
+    sync_memory(host)
 
 
 def _add_paths(host: Host, devices: tuple[str, ...]) -> None:

@@ -20,7 +20,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.dm import read_dm_d
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._host.multipath import ask, order, show_maps
-from ansible_collections.virt.san.plugins.module_utils._host.multipath_conf import read_remembered
+from ansible_collections.virt.san.plugins.module_utils._host.multipath_conf import read_remembered, sync_memory
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.block import Use
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
@@ -73,6 +73,7 @@ def forget(host: Host, wwid: Wwid) -> None:
     host.run(["multipath", "-w", wwid], TOOL_DEADLINE, accept=(0, 1))
     if wwid in read_remembered(host):
         raise CommandError(f"multipath -w did not remove {wwid} from its wwids file", wwid=wwid)
+    sync_memory(host)
 
 
 def _gone(host: Host, step: FlushMap) -> bool:

@@ -240,7 +240,7 @@ class Host:
         except BaseException:
             os.unlink(temporary)
             raise
-        _sync_folder(folder)
+        _sync(folder)
 
     def remove_file(self, path: str) -> None:
         """Remove a file, and what a killed run was writing for it; no error when it is not there."""
@@ -249,11 +249,15 @@ class Host:
             os.unlink(self.root + path)
         except FileNotFoundError:
             return
-        _sync_folder(os.path.dirname(self.root + path))
+        _sync(os.path.dirname(self.root + path))
 
-    def sync_folder(self, path: str) -> None:
-        """Have on the disk which names are in a folder, for tools that leave that to the kernel's next seconds."""
-        _sync_folder(self.root + path)
+    def sync(self, path: str) -> None:
+        """Have on the disk what a file or folder holds, for tools that leave that to the kernel's next seconds.
+
+        Nothing to do, and no error, where it does not exist.
+        """
+        if os.path.exists(self.root + path):
+            _sync(self.root + path)
 
     # Asking drivers.
 
@@ -271,7 +275,7 @@ class Host:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOTDIR):
                 return False
             raise
-        _sync_folder(os.path.dirname(self.root + path))
+        _sync(os.path.dirname(self.root + path))
         return True
 
     # Running.
@@ -330,8 +334,8 @@ def _remove_leftovers(folder: str, name: str) -> None:
             os.unlink(os.path.join(folder, one))
 
 
-def _sync_folder(folder: str) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:

@@ -190,6 +190,15 @@ def read_remembered(host: Host, running: Mapping[str, str] | None = None) -> fro
     return frozenset(line.strip().strip("/") for line in lines if line.startswith("/"))
 
 
+def sync_memory(host: Host) -> None:
+    """Have on the disk what multipath remembers: it leaves that to the kernel, which takes half a minute.
+
+    A map that was made by WWID would not come back from a power cut before that.
+    """
+    for path in (WWIDS, BINDINGS, os.path.dirname(WWIDS)):
+        host.sync(path)
+
+
 # Was our drop-in read?
 
 

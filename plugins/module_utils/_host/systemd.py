@@ -106,7 +106,7 @@ def _sync_links(host: Host) -> None:
     """
     for folder in host.entries(UNITS):
         if folder.endswith(".wants"):
-            host.sync_folder(f"{UNITS}/{folder}")
+            host.sync(f"{UNITS}/{folder}")
 
 
 def start_soon(host: Host, name: str) -> None:

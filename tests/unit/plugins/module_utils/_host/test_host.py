@@ -204,6 +204,15 @@ def test_removes(host: Host) -> None:
     assert not host.exists("/etc/san.conf")
 
 
+def test_what_others_wrote_gets_to_the_disk(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(host, "/etc/multipath/wwids", b"/3600/")
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    for path in ("/etc/multipath/wwids", "/etc/multipath", "/etc/gone"):
+        host.sync(path)
+    assert synced == [os.path.realpath(host.path(path)) for path in ("/etc/multipath/wwids", "/etc/multipath")]
+
+
 def test_commands_run_in_the_c_locale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     assert run_command(["sh", "-c", "echo $LC_ALL; cat"], 10, "asked").stdout == "C\nasked"

@@ -70,7 +70,7 @@ def test_links_are_on_the_disk_at_once(tmp_path: Path, monkeypatch: pytest.Monke
     calls: list[list[str]] = []
     host = Host(str(tmp_path), answering(0, calls).run)
     synced: list[tuple[str, int]] = []
-    monkeypatch.setattr(host, "sync_folder", lambda path: synced.append((path, len(calls))))
+    monkeypatch.setattr(host, "sync", lambda path: synced.append((path, len(calls))))
     for name in ("multi-user.target.wants", "sysinit.target.wants", "virt-san-vhba@.service.d"):
         (tmp_path / f"etc/systemd/system/{name}").mkdir(parents=True)
     for number, change in enumerate((systemd.enable, systemd.enable_for_boot, systemd.disable), 1):
