@@ -59,6 +59,7 @@ FILES: tuple[str, ...] = (
     "_host/host.py",
     "_host/inventory.py",
     "_host/iscsi.py",
+    "_host/iscsi_lock.py",
     "_host/iscsi_records.py",
     "_host/iscsiadm.py",
     "_host/keeping.py",

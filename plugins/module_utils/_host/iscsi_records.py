@@ -10,16 +10,14 @@ lock; a new file is prepared outside of the folders whose every file is a record
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, UnavailableError
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
 from ansible_collections.virt.san.plugins.module_utils._host.host import TEMPORARY, Host
 from ansible_collections.virt.san.plugins.module_utils._host.iscsi import format_portal
-from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
+from ansible_collections.virt.san.plugins.module_utils._host.iscsi_lock import database_lock
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
     DEFAULT_INTERFACE,
     Chap,
@@ -33,10 +31,6 @@ from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
 
 ROOTS = ("/var/lib/iscsi", "/etc/iscsi")
 """Where distributions keep the database, newer ones in the first place. Both exist where one was upgraded."""
-
-LOCK_FOLDER = "/run/lock/iscsi"
-LOCK_PATIENCE = 30.0
-"""Seconds; as long as iscsiadm itself waits."""
 
 _PORTAL = re.compile(r"^(?P<address>[^,]+),(?P<port>\d+)(?:,(?P<tpgt>\d+))?$")
 
@@ -99,7 +93,7 @@ def replace_record(host: Host, root: str, record: NodeRecord, text: str) -> None
 
     Raises CommandError then, and where the lock does not come free.
     """
-    with _locked(host):
+    with database_lock(host):
         if host.read(record.path) != record.text:
             raise CommandError(f"{record.path} was changed by something else meanwhile; run again", path=record.path)
         _write(host, root, record.path, text)
@@ -124,12 +118,12 @@ def discovery_record(host: Host, root: str, portal: Portal, chap: Chap) -> Itera
     path = f"{folder}/st_config"
     made = [place for place in (folder, top) if not host.exists(place)]
     before = host.read_bytes(path)
-    with _locked(host):
+    with database_lock(host):
         _write(host, root, path, discovery_text(portal, chap))
     try:
         yield
     finally:
-        with _locked(host):
+        with database_lock(host):
             if before is None:
                 host.remove_file(path)
             else:
@@ -160,34 +154,3 @@ def discovery_text(portal: Portal, chap: Chap) -> str:
     }
     lines = [f"{key} = {value}" for key, value in values.items() if value is not None]
     return "\n".join(["# BEGIN RECORD", *lines, "# END RECORD", ""])
-
-
-# The lock of open-iscsi: a second name of a file. It names no holder, and stays when that is killed.
-
-
-@contextmanager
-def _locked(host: Host) -> Iterator[None]:
-    lock = host.path(f"{LOCK_FOLDER}/lock")
-    taken = f"{lock}.write"
-    os.makedirs(os.path.dirname(lock), 0o770, exist_ok=True)
-    os.close(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    if not wait_until(host, lambda: _link(lock, taken), bool, LOCK_PATIENCE, interval=0.01):
-        raise UnavailableError(
-            f"{LOCK_FOLDER}/lock.write, the lock of open-iscsi's database, was not free within {LOCK_PATIENCE:g} s. If "
-            "no iscsiadm is running, one was killed while it held it: remove that file",
-            path=f"{LOCK_FOLDER}/lock.write",
-        )
-    try:
-        yield
-    finally:
-        os.unlink(taken)
-
-
-def _link(lock: str, taken: str) -> bool:
-    try:
-        os.link(lock, taken)
-    except OSError as error:
-        if error.errno == errno.EEXIST:
-            return False
-        raise
-    return True

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Completed, Host
+from ansible_collections.virt.san.plugins.module_utils._host.iscsi_lock import free_lock
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
     INITIATOR,
     Offer,
@@ -117,6 +118,7 @@ def parse_offers(text: str) -> tuple[Offer, ...]:
 
 def recorded(host: Host) -> frozenset[tuple[str, Portal]]:
     """Return the targets and portals that iscsiadm has records of."""
+    free_lock(host)
     done = host.run(["iscsiadm", "-m", "node"], DEADLINE, accept=(0, NONE_FOUND))
     return frozenset((offer.target, offer.portal) for offer in parse_offers(done.stdout))
 
@@ -169,15 +171,20 @@ def _node(target: str, portal: Portal, interface: str) -> list[str]:
     return ["-m", "node", "-T", target, "-p", str(portal), "-I", interface]
 
 
+def _call(host: Host, arguments: list[str], deadline: float) -> Completed:
+    free_lock(host)
+    return host.run(["iscsiadm", *arguments], deadline, accept=range(256))
+
+
 def _run(host: Host, arguments: list[str], deadline: float) -> Completed | Problem:
     try:
-        return host.run(["iscsiadm", *arguments], deadline, accept=range(256))
+        return _call(host, arguments, deadline)
     except CommandError as late:
         return Problem("timeout", late.message)
 
 
 def _require(host: Host, arguments: list[str], accept: tuple[int, ...] = (0,), deadline: float = DEADLINE) -> None:
-    done = host.run(["iscsiadm", *arguments], deadline, accept=range(256))
+    done = _call(host, arguments, deadline)
     if done.code not in accept:
         problem = problem_of(done.code)
         raise CommandError(problem.text, command=list(done.argv), code=done.code, reason=problem.reason)

@@ -31,7 +31,7 @@ class Held:
 
     def take(self, timeout: float) -> None:
         """Wait at most `timeout` seconds for whoever has it. Raises LockedError that names the holder."""
-        if not wait_until(self.host, lambda: _try_lock(self.fd), bool, timeout):
+        if not wait_until(self.host, lambda: try_lock(self.fd), bool, timeout):
             holder = _holder(self.fd)
             raise LockedError(
                 f"another run holds {self.path} on this host: {holder}; waited {timeout:g} s. "
@@ -76,7 +76,8 @@ def host_lock(host: Host, who: str, timeout: float, path: str = LOCK) -> Iterato
         os.close(held.fd)
 
 
-def _try_lock(fd: int) -> bool:
+def try_lock(fd: int) -> bool:
+    """Lock a file for as long as `fd` is open; tell whether this process has it now. Again is no error."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

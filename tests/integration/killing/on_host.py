@@ -272,7 +272,7 @@ LOCK = ".lock"
 READ = re.compile(r"virt-san|/multipath|/lvm/|/systemd/system/")
 """Files whose content counts; of the others there are too many to read."""
 NOT_OURS = re.compile(
-    r"^/etc/(lvm/((archive|backup|cache)/|devices$|devices/backup)|multipath/(bindings|prkeys)$|adjtime$|mtab$)"
+    r"^/etc/(lvm/((archive|backup|cache)(/|$)|devices$|devices/backup)|multipath/(bindings|prkeys)$|adjtime$|mtab$)"
 )
 """What tools keep for themselves, also the folders that LVM makes for its devices file."""
 STRUCK = re.compile(r"^#.*\n", re.MULTILINE)

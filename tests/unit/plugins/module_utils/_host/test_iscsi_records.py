@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, UnavailableError
-from ansible_collections.virt.san.plugins.module_utils._host import iscsi_records
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.iscsi_records import (
     databases,
@@ -106,25 +105,6 @@ def test_replaced_whole_and_for_root_alone(host: Host) -> None:
     assert not Path(host.path("/run/lock/iscsi/lock.write")).exists()
     assert [one.name for one in path.parent.iterdir()] == ["default"]
     assert sorted(one.name for one in Path(host.path(ROOT)).iterdir()) == ["nodes"]
-
-
-def test_the_lock_is_waited_for(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = put(host, f"{ROOT}/nodes/{TARGET}/10.0.0.1,3260,1/default")
-    taken = put(host, "/run/lock/iscsi/lock.write", "")
-    (record,) = read_records(host, ROOT)
-    with pytest.raises(UnavailableError, match="remove that file"):
-        replace_record(host, ROOT, record, "x = 1\n")
-    assert path.read_text() == "node.startup = manual\n"
-    assert taken.exists(), "it is another's"
-    link = iscsi_records.os.link
-
-    def freed(*names: str) -> None:
-        taken.unlink(missing_ok=True)
-        link(*names)
-
-    monkeypatch.setattr(iscsi_records.os, "link", freed)
-    replace_record(host, ROOT, record, "x = 1\n")
-    assert path.read_text() == "x = 1\n"
 
 
 def test_a_discovery_record_is_there_for_a_moment(host: Host) -> None:
