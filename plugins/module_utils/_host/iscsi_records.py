@@ -109,17 +109,24 @@ def _write(host: Host, root: str, path: str, content: str | bytes) -> None:
 
 # Discovery with a password
 
+FOR_NOW = b"# Here for the moment of a discovery by virt.san. What was here before, if anything, follows.\n"
+ASIDE = b"#|"
+
 
 @contextmanager
 def discovery_record(host: Host, root: str, portal: Portal, chap: Chap) -> Iterator[None]:
-    """Have a discovery record with these credentials for as long as the context lasts; then it is as it was before."""
+    """Have a discovery record with these credentials for as long as the context lasts; then it is as it was before.
+
+    What was before is kept in the record itself, as comments: a run that is killed loses nothing of it.
+    """
     top = f"{root}/send_targets"
     folder = f"{top}/{portal.address},{portal.port}"
     path = f"{folder}/st_config"
-    made = [place for place in (folder, top) if not host.exists(place)]
-    before = host.read_bytes(path)
+    found = host.read_bytes(path)
+    before = _before(found)
+    made = [place for place in (folder, top) if found != before or not host.exists(place)]
     with database_lock(host):
-        _write(host, root, path, discovery_text(portal, chap))
+        _write(host, root, path, discovery_text(portal, chap).encode() + FOR_NOW + _aside(before))
     try:
         yield
     finally:
@@ -130,6 +137,18 @@ def discovery_record(host: Host, root: str, portal: Portal, chap: Chap) -> Itera
                 _write(host, root, path, before)
             for place in made:
                 host.remove_folder(place)
+
+
+def _aside(before: bytes | None) -> bytes:
+    return b"" if before is None else b"".join(ASIDE + line for line in before.splitlines(keepends=True))
+
+
+def _before(found: bytes | None) -> bytes | None:
+    """Return what was there before a killed run, or what is there."""
+    if found is None or FOR_NOW not in found:
+        return found
+    lines = found.partition(FOR_NOW)[2].splitlines(keepends=True)
+    return b"".join(line[len(ASIDE) :] for line in lines) or None
 
 
 def has_discovery_record(host: Host, root: str, portal: Portal, chap: Chap) -> bool:

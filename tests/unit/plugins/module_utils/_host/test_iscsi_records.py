@@ -131,6 +131,25 @@ def test_a_discovery_record_of_others_is_put_back(host: Host) -> None:
     assert path.read_text() == "discovery.startup = automatic\n"
 
 
+@pytest.mark.parametrize("before", [None, "# theirs\ndiscovery.startup = automatic\nno end of the line"])
+def test_what_a_killed_discovery_left_is_put_back(host: Host, before: str | None) -> None:
+    path = Path(host.path(f"{ROOT}/send_targets/10.0.0.1,3260/st_config"))
+    if before is not None:
+        put(host, f"{ROOT}/send_targets/10.0.0.1,3260/st_config", before)
+    with discovery_record(host, ROOT, PORTAL, CHAP):
+        left = path.read_text()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(left)
+    other = Chap("host1", "another")
+    with discovery_record(host, ROOT, PORTAL, other):
+        assert has_discovery_record(host, ROOT, PORTAL, other)
+        assert "a-password" not in path.read_text()
+    if before is None:
+        assert not path.parent.parent.exists()
+    else:
+        assert path.read_text() == before
+
+
 def test_only_what_is_given_is_written() -> None:
     assert "_in" not in discovery_text(PORTAL, CHAP)
     both = discovery_text(PORTAL, Chap("host1", "a-password", "array1", "b-password"))
