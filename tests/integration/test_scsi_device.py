@@ -117,14 +117,25 @@ def test_a_lun_that_has_shrunk(lab: Lab, ansible: Ansible, wwids: dict[str, str]
 # In use
 
 
-QUIET = ">/dev/null 2>&1 </dev/null & echo $! > /run/holder.pid; sleep 10"
-LET_GO = "kill $(cat /run/holder.pid); sleep 2"
-MOUNT = f"mkfs.ext4 -q -F {{0}}; unshare -m sh -c 'mount {{0}} /mnt && exec sleep 3000' {QUIET}"
+AWAIT = "timeout 60 sh -c 'until {}; do sleep 0.1; done'"
+HOLDER = "/proc/$(systemctl show -P MainPID holder)"
+HOLD = "systemd-run -q --collect --unit holder"
+LET_GO = "systemctl stop holder"
+MOUNT = " && ".join((
+    "mkfs.ext4 -q -F {0}",
+    f"{HOLD} unshare -m sh -c 'mount {{0}} /mnt && exec sleep 3000'",
+    AWAIT.format(f'grep -qs " /mnt " {HOLDER}/mounts'),
+))  # fmt: skip
+# The last process of a mount namespace does not wait for its mounts to go.
+UNMOUNT = f"{LET_GO}; {AWAIT.format('! test -e /sys/fs/ext4/$(basename $(realpath {0}))')}"
 GROUP = "vgcreate -qq vgx {0} && lvcreate -qq -y -W n -l1 -n lv vgx"
 DISK = "-blockdev host_device,node-name=d,filename={0}"
-GUEST = f"qemu-system-x86_64 -name guest=web1 -display none -S -M none {DISK} {QUIET}"
+GUEST = " && ".join((
+    f"{HOLD} qemu-system-x86_64 -name guest=web1 -display none -S -M none {DISK}",
+    AWAIT.format(f'ls -l {HOLDER}/fd | grep -qF "$(realpath {{0}})"'),
+))  # fmt: skip
 IN_USE = {
-    "data": (MOUNT, LET_GO, "/mnt"),
+    "data": (MOUNT, UNMOUNT, "/mnt"),
     "vg": (GROUP, "vgchange -qq -an vgx", "vgx"),
     "swap": ("mkswap {0} && swapon {0}", "swapoff {0}", "swap"),
     "guest": (GUEST, LET_GO, "web1"),
