@@ -232,10 +232,9 @@ def test_a_password_for_discovery(ansible: Ansible, lab: Lab, target: str) -> No
     """Also where somebody has a record of such a discovery: it is set aside in the one that is there meanwhile."""
     lab("chap", "--discovery", "--user", "lab", "--password", DISCOVERY)
     credentials = {"username": "lab", "password": DISCOVERY}
-    theirs = "$(ls -d /var/lib/iscsi /etc/iscsi 2>/dev/null | tail -n 1)/send_targets"
-    text = f"# BEGIN RECORD\\ndiscovery.sendtargets.address = {PORTALS[0]}\\n# END RECORD\\n"
+    theirs = f"iscsiadm -m discoverydb -t sendtargets -p {PORTALS[0]}"
     for host in HOSTS:
-        lab.ssh(host, f"mkdir -p {theirs}/{PORTALS[0]},3260; printf '{text}' > {theirs}/{PORTALS[0]},3260/st_config")
+        lab.ssh(host, f"{theirs} -o new")
     before = [written(lab, host) for host in HOSTS]
     run = session(ansible, fails=True, state="discovered", portals=[PORTALS[0]])
     for host in HOSTS:
@@ -246,7 +245,7 @@ def test_a_password_for_discovery(ansible: Ansible, lab: Lab, target: str) -> No
     assert [written(lab, host) for host in HOSTS] == before
     assert all("st_config" in one for one in before)
     for host in HOSTS:
-        lab.ssh(host, f"rm -r {theirs}")
+        lab.ssh(host, f"{theirs} -o delete")
     lab("chap")
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._errors import NotFoundError, UnavailableError
-from ansible_collections.virt.san.plugins.module_utils._host import iscsi, iscsi_records, iscsiadm, systemd
+from ansible_collections.virt.san.plugins.module_utils._host import iscsi, iscsi_lock, iscsi_records, iscsiadm, systemd
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.parallel import in_parallel
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
@@ -96,7 +96,7 @@ def database(host: Host) -> str:
 
 def has_anything(host: Host) -> bool:
     """Tell whether there is any session or record: on a host without open-iscsi there is neither."""
-    return bool(iscsi.read_sessions(host)) or any(host.entries(f"{root}/nodes") for root in iscsi_records.ROOTS)
+    return bool(iscsi.read_sessions(host)) or any(host.entries(f"{root}/nodes") for root in iscsi_lock.ROOTS)
 
 
 def look(host: Host, root: str, target: str | None = None) -> Seen:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, InUseError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import (
     iscsi,
+    iscsi_lock,
     iscsi_records,
     iscsiadm,
     scan,
@@ -76,7 +77,7 @@ def _create_interface(host: Host, root: str, step: CreateInterface) -> None:
     if found != [step.initiator]:
         raise UnavailableError(
             f"open-iscsi was to make iface {step.name} with the iSCSI name {step.initiator}, but below "
-            f"{' and '.join(iscsi_records.ROOTS)} there is {found[0] if found else 'no such iface'}: is its database "
+            f"{' and '.join(iscsi_lock.ROOTS)} there is {found[0] if found else 'no such iface'}: is its database "
             "elsewhere on this host?",
             interface=step.name,
         )
@@ -96,14 +97,14 @@ def delete_interface(host: Host, root: str, name: str) -> None:
 
 def _the_record(host: Host, root: str, target: str, portal: Portal, interface: str) -> tuple[str, NodeRecord]:
     """Return the record and the database it is in: the first record of a host may show that it is another one."""
-    for place in dict.fromkeys((root, *iscsi_records.ROOTS)):
+    for place in dict.fromkeys((root, *iscsi_lock.ROOTS)):
         seen = Seen(records=iscsi_records.read_records(host, place, target))
         found = seen.record(target, portal, interface)
         if found is not None:
             return place, found
     raise UnavailableError(
         f"open-iscsi has made the record of {target} at {portal}, but it is neither below "
-        f"{' nor '.join(iscsi_records.ROOTS)}: is its database elsewhere on this host?",
+        f"{' nor '.join(iscsi_lock.ROOTS)}: is its database elsewhere on this host?",
         target=target,
         portal=str(portal),
     )
@@ -112,7 +113,7 @@ def _the_record(host: Host, root: str, target: str, portal: Portal, interface: s
 def _edit(host: Host, root: str, step: EditRecord, wanted: Wanted | None) -> None:
     """Write what is to change. A record that was made just now says some of it already."""
     place, record = _the_record(host, root, step.target, step.portal, step.interface)
-    edits = model.edits_of(wanted, record.values) if wanted else step.edits
+    edits = model.edits_of(wanted, record.values) if wanted else model.differing(step.edits, record.values)
     if edits:
         iscsi_records.replace_record(host, place, record, model.edit_record(record.text, edits))
 

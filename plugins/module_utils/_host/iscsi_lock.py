@@ -15,9 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
-from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.host import TEMPORARY, Host
 from ansible_collections.virt.san.plugins.module_utils._host.lock import try_lock
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
+
+ROOTS = ("/var/lib/iscsi", "/etc/iscsi")
+"""Where distributions keep the database, newer ones in the first place. Both exist where one was upgraded."""
 
 FOLDER = "/run/lock/iscsi"
 TAKEN = f"{FOLDER}/lock.write"
@@ -49,16 +52,25 @@ def database_lock(host: Host) -> Iterator[None]:
 
 
 def free_lock(host: Host) -> None:
-    """Take away the lock that a killed run of ours has left, before iscsiadm waits for it."""
+    """Take away the lock that a killed run of ours has left, before iscsiadm waits for it, and what it was writing."""
     if not _is_ours(host):
         return
     fd = os.open(host.path(OURS), _FLAGS)
     try:
         # Looked at again: while it was not locked yet, another may have done this, and iscsiadm taken it since.
         if try_lock(fd) and _is_ours(host):
+            for root in ROOTS:
+                remove_leftovers(host, root)
             os.unlink(host.path(TAKEN))
     finally:
         os.close(fd)
+
+
+def remove_leftovers(host: Host, root: str) -> None:
+    """Remove what a killed run was about to write, which may be a password. The caller holds the lock."""
+    for name in host.entries(root):
+        if name.startswith(".") and name.endswith(TEMPORARY):
+            host.remove_file(f"{root}/{name}")
 
 
 def _link(host: Host) -> bool:

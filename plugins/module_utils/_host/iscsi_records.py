@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
-from ansible_collections.virt.san.plugins.module_utils._host.host import TEMPORARY, Host
+from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.iscsi import format_portal
-from ansible_collections.virt.san.plugins.module_utils._host.iscsi_lock import database_lock
+from ansible_collections.virt.san.plugins.module_utils._host.iscsi_lock import ROOTS, database_lock, remove_leftovers
 from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
     DEFAULT_INTERFACE,
     Chap,
@@ -28,9 +28,6 @@ from ansible_collections.virt.san.plugins.module_utils._model.iscsi import (
     read_interface,
     read_portal,
 )
-
-ROOTS = ("/var/lib/iscsi", "/etc/iscsi")
-"""Where distributions keep the database, newer ones in the first place. Both exist where one was upgraded."""
 
 _PORTAL = re.compile(r"^(?P<address>[^,]+),(?P<port>\d+)(?:,(?P<tpgt>\d+))?$")
 
@@ -101,9 +98,7 @@ def replace_record(host: Host, root: str, record: NodeRecord, text: str) -> None
 
 def _write(host: Host, root: str, path: str, content: str | bytes) -> None:
     """Replace a file that may hold a password; what a killed run was about to write goes."""
-    for name in host.entries(root):
-        if name.startswith(".") and name.endswith(TEMPORARY):
-            host.remove_file(f"{root}/{name}")
+    remove_leftovers(host, root)
     host.write_file(path, content, 0o600, staging=root)
 
 

@@ -280,7 +280,12 @@ def wanted_values(wanted: Wanted, now: Mapping[str, str]) -> dict[str, str | Non
 
 def edits_of(wanted: Wanted, now: Mapping[str, str]) -> dict[str, str | None]:
     """Return the parameters that are to change."""
-    return {key: value for key, value in wanted_values(wanted, now).items() if _said(now, key) != value}
+    return differing(wanted_values(wanted, now), now)
+
+
+def differing(values: Mapping[str, str | None], now: Mapping[str, str]) -> dict[str, str | None]:
+    """Return those of the values that a record does not say yet."""
+    return {key: value for key, value in values.items() if _said(now, key) != value}
 
 
 def _said(values: Mapping[str, str], key: str) -> str | None:

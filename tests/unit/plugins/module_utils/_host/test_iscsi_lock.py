@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import iscsi_lock, iscsiadm
-from ansible_collections.virt.san.plugins.module_utils._host.host import Completed, Host
+from ansible_collections.virt.san.plugins.module_utils._host.host import TEMPORARY, Completed, Host
 from ansible_collections.virt.san.plugins.module_utils._host.iscsi_lock import TAKEN, database_lock, free_lock
 from ansible_collections.virt.san.tests.unit.support.kernel import Timer
 
@@ -102,6 +102,19 @@ def test_that_of_a_killed_run_is_freed_before_iscsiadm_waits_for_it(host: Host, 
         assert taken.exists()
         ask(asking)
     assert there == [False, False]
+
+
+def test_what_a_killed_run_was_writing_goes_with_its_lock(host: Host) -> None:
+    """It may be a password, and the next run may have nothing to write."""
+    places = [Path(host.path(root)) for root in iscsi_lock.ROOTS]
+    for place in places:
+        place.mkdir(parents=True)
+        (place / f".default.77{TEMPORARY}").write_text("a password")
+    free_lock(host)
+    assert all(list(place.iterdir()) for place in places), "somebody may be writing it"
+    killed_inside(host)
+    free_lock(host)
+    assert not any(list(place.iterdir()) for place in places)
 
 
 def test_that_of_a_run_that_lives_stays(host: Host, taken: Path) -> None:
