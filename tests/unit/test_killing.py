@@ -143,10 +143,3 @@ def test_differences_are_told_with_their_place():
         "/names: lost 'x'",
         "/names: new 'z'",
     ]
-
-
-def test_a_note_that_a_pool_runs_may_be_missing():
-    noted, other = {"volatile": ["virt-san"]}, {"volatile": ["virt-san.multipath-pending"]}
-    assert harness.differences(noted, {"volatile": []}) == []
-    assert harness.differences({"volatile": []}, noted) == ["/volatile: new 'virt-san'"]
-    assert harness.differences(noted, other) == ["/volatile: new 'virt-san.multipath-pending'"]

@@ -222,11 +222,6 @@ def say(machine: Machine, task: Task, done: dict[str, Any]) -> None:
     print(f"{where}: fine; runs took {seconds} s, stock {done['seconds']} s", flush=True)
 
 
-NOTES = "/volatile"
-"""Of what is there until the next boot, one note may be missing: that a pool runs. A run that finds it running has
-nothing to do. Nothing else may be there."""
-
-
 def differences(wanted: Any, found: Any, where: str = "") -> list[str]:
     """Return what differs between two stocks, each with its place."""
     if isinstance(wanted, dict) and isinstance(found, dict):
@@ -238,9 +233,8 @@ def differences(wanted: Any, found: Any, where: str = "") -> list[str]:
     if wanted == found:
         return []
     if isinstance(wanted, list) and isinstance(found, list):
-        lost = [f"{where}: lost {one!r}" for one in wanted if one not in found and where != NOTES]
-        new = [f"{where}: new {one!r}" for one in found if one not in wanted]
-        return [*lost, *new] or ([] if where == NOTES else [f"{where}: other order"])
+        lost = [f"{where}: lost {one!r}" for one in wanted if one not in found]
+        return [*lost, *(f"{where}: new {one!r}" for one in found if one not in wanted)] or [f"{where}: other order"]
     return [f"{where}: {found!r}, not {wanted!r}"]
 
 
