@@ -97,7 +97,8 @@ options:
         description:
           - With O(type=disk) and O(type=fs), the one LUN that the partition table or the file system is on.
           - With O(type=logical), the LUNs that the group is on.
-          - Each by its WWID or by a path below C(/dev). Always the multipath device of the LUN is used.
+          - Each by its WWID or by a path below C(/dev). Always the multipath device of the LUN is used, and a name that
+            the kernel gives (C(/dev/sdb)) is replaced by the WWID, as it may be another LUN after a reboot.
           - A device that is added here is added to a group. One that is left out stays, unless O(remove_devices).
           - With O(type=logical) and no devices, a group of that name has to be there.
         type: list

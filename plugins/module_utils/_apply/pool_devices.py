@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.virt.san.plugins.module_utils._apply.disks import alone_on, inspect, read_disks
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
+from ansible_collections.virt.san.plugins.module_utils._host.bare import exact_name
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_group import read_groups
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
 from ansible_collections.virt.san.plugins.module_utils._model.contents import LVM_LABEL, Contents
-from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
+from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk, device_path
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._plan.disks import parse_names
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
@@ -51,6 +52,23 @@ def look_at_devices(host: Host, needs: Needs, seen: Seen) -> Seen:
         if sight is None and any(one.kind == LVM_LABEL for one in found[name].contents.signatures):
             sight = read_groups(host, san.luns)
     return replace(seen, devices=found, groups=sight, silent=silent)
+
+
+def lasting_names(host: Host, names: Iterable[str]) -> dict[str, str]:
+    """Return, for kernel names of devices with a WWID, what udev calls those by it. Others are left out."""
+    san = read_san(host, uses=False)
+    found = {}
+    for name in names:
+        kernel = exact_name(host, name)
+        unit = next((unit for unit in san.luns if kernel in unit.kernel_names), None)
+        if unit is None or unit.wwid is None or unit.problem:
+            continue
+        links = (f"/dev/disk/by-id/{link}" for link in (f"wwn-0x{unit.wwid[1:]}", f"scsi-{unit.wwid}"))
+        by_wwid = (device_path(unit.wwid), *links)
+        lasting = next((path for path in by_wwid if exact_name(host, path) in unit.kernel_names), None)
+        if lasting is not None:
+            found[name] = lasting
+    return found
 
 
 @contextmanager

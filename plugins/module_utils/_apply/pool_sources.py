@@ -51,7 +51,8 @@ def gather(host: Host, wanted: Wanted) -> tuple[dict[str, Any], tuple[str, ...]]
     warnings = [f"{one['portal']}: {one['problem']}" for one in facts["iscsi"] if one["problem"]]
     warnings += [one["problem"] for one in facts["nfs"] if one["problem"]]
     if wanted.subsets:
-        san = read_san(host, checkers=False, uses="devices" in wanted.subsets)
+        # LVM must not be let at a map that queues for ever, which multipathd tells of.
+        san = read_san(host, checkers="volume_groups" in wanted.subsets, uses="devices" in wanted.subsets)
         if "adapters" in wanted.subsets:
             facts["adapters"] = _adapters(host, san)
         if "devices" in wanted.subsets:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -12,7 +13,11 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import FcHost
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.base import PoolType, Seen, Way
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, Wanted
+from ansible_collections.virt.san.plugins.module_utils._pools.registry import built_on
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import MakeVhba
+
+PASSING = re.compile(r"^/dev/(sd[a-z]+|dm-\d+)$")
+"""What the kernel calls devices by the order in which it finds them."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,15 @@ class Look:
 
 
 def with_lasting_names(host: Host, wanted: Wanted, known: Known) -> Wanted:
-    """Return what is wanted, with an HBA known by WWPN or PCI address. Raises what `adapters.lasting` raises."""
+    """Return what is wanted, by names that mean the same after a reboot: HBAs by WWPN or PCI address, LUNs by WWID.
+
+    Raises what `adapters.lasting` raises.
+    """
     pool = wanted.pool
-    if pool is None or pool.source.adapter is None or wanted.state == "absent":
+    if pool is None or wanted.state == "absent":
         return wanted
+    if pool.source.adapter is None:
+        return replace(wanted, pool=_by_wwid(host, pool))
     from ansible_collections.virt.san.plugins.module_utils._host import scsi
     from ansible_collections.virt.san.plugins.module_utils._host.hbas import read_fabric
     from ansible_collections.virt.san.plugins.module_utils._pools import adapters
@@ -37,6 +47,17 @@ def with_lasting_names(host: Host, wanted: Wanted, known: Known) -> Wanted:
     hbas = read_fabric(host).hbas
     numbers = {hba.name: scsi.read_unique_id(host, hba.name) for hba in hbas}
     return replace(wanted, pool=adapters.lasting(pool, hbas, numbers, known.latest))
+
+
+def _by_wwid(host: Host, pool: PoolDefinition) -> PoolDefinition:
+    passing = tuple(name for name in built_on(pool) if PASSING.match(name))
+    if not passing:
+        return pool
+    from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices import lasting_names
+
+    lasting = lasting_names(host, passing)
+    devices = (replace(one, path=lasting.get(one.path, one.path)) for one in pool.source.devices)
+    return replace(pool, source=replace(pool.source, devices=tuple(dict.fromkeys(devices))))
 
 
 def coming_by(kind: PoolType, known: Known, pool: PoolDefinition, seen: Seen) -> PoolDefinition:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from ansible_collections.virt.san.plugins.module_utils._host import block, dm, udev, usage
@@ -14,7 +15,11 @@ from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDe
 
 def exact_name(host: Host, path: str) -> str | None:
     """Return the kernel name of the device at a path under /dev; None where there is none."""
-    found = (host.link(path) or path).rpartition("/")[2]
+    told = host.link(path)
+    node = os.path.normpath(path if told is None else os.path.join(os.path.dirname(path), told))
+    if not node.startswith("/dev/"):
+        return None
+    found = node[len("/dev/") :].replace("/", "!")  # as in /dev/cciss/c0d0
     return found if host.exists(f"/sys/class/block/{found}") else None
 
 

@@ -66,6 +66,10 @@ Control = Callable[[str], "AbstractContextManager[Ask]"]
 """Opens a driver's control node for as long as the context lasts. Raises OSError."""
 
 
+KILL_PATIENCE = 2.0
+"""Seconds for a process that was killed to end."""
+
+
 @dataclass(frozen=True)
 class Clock:
     """Time, replaceable in tests. `sleep` is called by the waiting loop alone."""
@@ -80,15 +84,13 @@ def run_command(argv: Sequence[str], deadline: float, stdin: str | None = None) 
     Raises UnavailableError when the program is missing, CommandError at the deadline (the command is killed).
     """
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(  # pylint: disable=consider-using-with
             list(argv),
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=deadline,
-            check=False,
             env={**os.environ, **C_LOCALE},
         )
     except FileNotFoundError as missing:
@@ -96,9 +98,27 @@ def run_command(argv: Sequence[str], deadline: float, stdin: str | None = None) 
             f"the command {argv[0]} is not installed on this host; install it (role virt.san.host does)",
             command=argv[0],
         ) from missing
+    try:
+        said, complained = process.communicate(stdin, timeout=deadline)
     except subprocess.TimeoutExpired as late:
-        raise CommandError(f"{' '.join(argv)}: no answer within {deadline:g} s", command=list(argv)) from late
-    return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+        hangs = "" if _ended(process) else f"; process {process.pid} hangs in the kernel, and cannot be killed"
+        raise CommandError(
+            f"{' '.join(argv)}: no answer within {deadline:g} s{hangs}", command=list(argv), pid=process.pid
+        ) from late
+    except BaseException:
+        process.kill()
+        raise
+    return Completed(tuple(argv), process.returncode, said, complained)
+
+
+def _ended(process: subprocess.Popen[str]) -> bool:
+    """Kill a process; tell whether it ended. One that waits for a device in the kernel does so when that answers."""
+    process.kill()
+    try:
+        process.wait(KILL_PATIENCE)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 @contextmanager

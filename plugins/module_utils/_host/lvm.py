@@ -105,13 +105,16 @@ def _bytes(text: Any) -> int:
 
 
 def refuse_dead(units: Iterable[LogicalUnit]) -> None:
-    """Raise UnavailableError where a command of LVM would open a map that swallows its reads for ever."""
-    dead = [unit for unit in units if unit.map and unit.map.queueing not in (None, "off", "-") and not _alive(unit)]
+    """Raise UnavailableError where a command of LVM would open a map that swallows its reads for ever.
+
+    Where multipathd does not tell whether a map queues, it may.
+    """
+    dead = [unit for unit in units if unit.map and unit.map.queueing not in ("off", "-") and not _alive(unit)]
     if dead:
         names = ", ".join(f"{unit.device} ({unit.wwid})" for unit in dead)
         raise UnavailableError(
-            f"{names}: no path works and the map queues, so that LVM would wait for it without end. Restore a path, or "
-            "flush the map (virt.san.multipath_devices, state absent), then run again",
+            f"{names}: no path works, and the map queues or multipathd does not say: LVM could wait for it without "
+            "end. Restore a path, or flush the map (virt.san.multipath_devices, state absent), then run again",
             wwids=[unit.wwid for unit in dead],
         )
 

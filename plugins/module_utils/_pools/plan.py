@@ -307,7 +307,9 @@ class _Present:
                 )
             return (*self.kind.start(self.pool, self.seen), NoteStarted(self.pool))
         if wanted.state == "active":
-            return ()
+            # Somebody else started it, or a run that was killed before it could say so.
+            unnoted = wanted.persistent and known.started is None and self.live == self.pool
+            return (NoteStarted(self.pool),) if unnoted else ()
         if wanted.state == "present":
             # A note that is no longer true would make a dir pool run once its folder is there again.
             return (NoteStopped(name),) if self.live is None and known.started is not None else ()

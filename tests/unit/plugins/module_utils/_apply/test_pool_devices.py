@@ -19,6 +19,7 @@ from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices impor
     look_at_devices,
     refuse_others,
 )
+from ansible_collections.virt.san.plugins.module_utils._apply.pool_ways import with_lasting_names
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
@@ -27,6 +28,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDe
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice, Inspected
 from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import DeactivateGroup, UnlabelDevice
+from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, Wanted
 from ansible_collections.virt.san.tests.unit.support.groups import NAME, group, pv, sight
 from ansible_collections.virt.san.tests.unit.support.multipathing import wwid
 from ansible_collections.virt.san.tests.unit.support.recorded import recorded
@@ -69,6 +71,19 @@ def test_what_is_on_devices_in_no_group(host, units, monkeypatch) -> None:
     assert "is not on this host" in seen.silent[GONE]
     assert told_group(PoolDefinition(NAME, "logical"), seen)["uuid"] == "vg-uuid"
     assert told_group(PoolDefinition(NAME, "logical"), Seen()) is None
+
+
+def test_a_lun_is_kept_by_its_wwid(host, units) -> None:
+    """What the kernel calls it may be another LUN after a reboot."""
+    unit = units[0]
+    kernels = (f"/dev/{unit.map.dm}", f"/dev/{unit.paths[0].device}")
+    given = (*kernels, "/dev/sdzzz", f"/dev/mapper/{unit.map.name}", GONE)
+    pool = PoolDefinition(NAME, "logical", source=Source(devices=tuple(SourceDevice(path) for path in given)))
+    known = Known(NAME)
+    lasting = with_lasting_names(host, Wanted(NAME, "active", pool=pool), known).pool
+    assert lasting is not None
+    assert [one.path for one in lasting.source.devices] == [device_path(unit.wwid), *given[2:]]
+    assert with_lasting_names(host, Wanted(NAME, "active", pool=lasting), known).pool == lasting
 
 
 def test_what_others_build_is_waited_for(host, units, monkeypatch) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,13 @@ import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, SanError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host import host as host_room
-from ansible_collections.virt.san.plugins.module_utils._host.host import TEMPORARY, Host, parse_properties, run_command
+from ansible_collections.virt.san.plugins.module_utils._host.host import (
+    KILL_PATIENCE,
+    TEMPORARY,
+    Host,
+    parse_properties,
+    run_command,
+)
 
 
 @pytest.fixture
@@ -231,6 +238,22 @@ def test_exit_codes_that_are_no_failure(host: Host) -> None:
 def test_a_command_that_hangs(host: Host) -> None:
     with pytest.raises(CommandError, match=r"sleep 60: no answer within 0.2 s"):
         host.run(["sleep", "60"], 0.2)
+
+
+def test_a_command_that_cannot_be_killed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that waits for a device in the kernel: whoever waited for its end would hang with it."""
+    asked: list[float | None] = []
+
+    def wait(process: subprocess.Popen[str], timeout: float | None = None) -> int:
+        asked.append(timeout)
+        raise subprocess.TimeoutExpired(process.args, timeout or 0)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", wait)
+    with pytest.raises(CommandError, match=r"no answer within 0.2 s; process \d+ hangs in the kernel") as caught:
+        host.run(["sleep", "60"], 0.2)
+    monkeypatch.undo()
+    assert asked == [KILL_PATIENCE], "never without a limit"
+    os.waitpid(caught.value.details["pid"], 0)
 
 
 def test_a_command_that_is_not_installed(host: Host) -> None:

@@ -178,6 +178,14 @@ def test_changed_while_it_runs() -> None:
     assert now.plan(Wanted("isos", "active", other)).restart_for == ()
 
 
+def test_somebody_else_has_mounted_it() -> None:
+    """That it runs is noted, and no change."""
+    now = replace(brought(ISOS, "present"), mounts={"/isos": Mounted("nas:/srv/isos", "nfs4")})
+    plan = now.plan(Wanted("isos", "active", ISOS))
+    assert (plan.describe(), plan.changed) == (["note that pool isos runs"], False)
+    assert now.after(plan.steps).plan(Wanted("isos", "active", ISOS)).steps == ()
+
+
 def test_changed_while_somebody_else_has_mounted_it() -> None:
     """Nobody has noted by what it runs: that is done before its definition is another one."""
     now = replace(brought(ISOS, "present"), mounts={"/isos": Mounted("nas:/srv/isos", "nfs4")})
@@ -481,6 +489,7 @@ def test_killed_anywhere_and_run_again(
     straight = world.after(plan.steps)
     assert (end.folders, end.mounts, end.known.pool) == (straight.folders, straight.mounts, straight.known.pool)
     assert (end.contents, end.vhbas, end.sessions) == (straight.contents, straight.vhbas, straight.sessions)
+    assert end.known.started == straight.known.started, "or a pool that is redefined is not known to run by another"
 
 
 SOURCES = [
