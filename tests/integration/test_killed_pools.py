@@ -9,11 +9,12 @@ Each cycle of tasks begins and ends with a blank LUN, or without a session. Pool
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from .conftest import HOSTS, PORTALS, Lab
+from .conftest import HOSTS, LVM_CONF, PORTALS, Lab
 from .killing.harness import INSIDE, Machine, Task, everywhere, once
 from .test_killed import side_by_side
 from .test_pools_on_luns import PLACE
@@ -52,23 +53,29 @@ def with_volume(name: str, described: dict[str, Any], **more: Any) -> list[Task]
     ]
 
 
-def fs(wwid: str, number: int, _target: str) -> list[Task]:
+def fs(_lab: Lab, wwid: str, number: int, _target: str) -> list[Task]:
     source = {"devices": [wwid], "format": "ext4"}
     described = {"type": "fs", "uuid": UUID.format(number), "source": source, "target": {"path": f"{PLACE}/fs"}}
     return with_volume("fs", described, format="qcow2")
 
 
-def logical(wwid: str, number: int, _target: str) -> list[Task]:
+def logical(lab: Lab, wwid: str, number: int, _target: str) -> list[Task]:
+    """The first pool of a host gives it a system ID, which it keeps: it is taken back each time."""
+
+    def without_system_id(host: str) -> None:
+        lab.ssh(host, f"cp -a {LVM_CONF}.test {LVM_CONF}")
+
     source = {"devices": [wwid], "name": f"killed{number}"}
-    return with_volume("logical", {"type": "logical", "uuid": UUID.format(number), "source": source})
+    up, *others = with_volume("logical", {"type": "logical", "uuid": UUID.format(number), "source": source})
+    return [replace(up, prepare=without_system_id), *others]
 
 
-def disk(wwid: str, number: int, _target: str) -> list[Task]:
+def disk(_lab: Lab, wwid: str, number: int, _target: str) -> list[Task]:
     source = {"devices": [wwid], "format": "gpt"}
     return with_volume("disk", {"type": "disk", "uuid": UUID.format(number), "source": source})
 
 
-def iscsi(_wwid: str, number: int, target: str) -> list[Task]:
+def iscsi(_lab: Lab, _wwid: str, number: int, target: str) -> list[Task]:
     source = {"target": target, "portals": list(PORTALS)}
     described = {"name": "target", "type": "iscsi", "uuid": UUID.format(number), "source": source}
     return [
@@ -79,7 +86,7 @@ def iscsi(_wwid: str, number: int, target: str) -> list[Task]:
     ]
 
 
-Cycle = Callable[[str, int, str], list[Task]]
+Cycle = Callable[[Lab, str, int, str], list[Task]]
 
 
 @pytest.fixture
@@ -89,7 +96,9 @@ def killed(lab: Lab, luns: dict[str, str]) -> Iterator[Callable[[dict[str, Cycle
 
     def go_through(cycles: dict[str, Cycle], how: Callable[[Machine], None]) -> None:
         target = lab.iscsi_target()
-        ready = {host: Machine(host, cycles[host](luns[host], number, target)) for number, host in enumerate(HOSTS)}
+        ready = {
+            host: Machine(host, cycles[host](lab, luns[host], number, target)) for number, host in enumerate(HOSTS)
+        }
         machines.extend(ready.values())
         for machine in machines:
             machine.install()
