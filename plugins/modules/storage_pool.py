@@ -313,7 +313,8 @@ options:
         answer. Who has a file open keeps that file alone, and what was not written yet is lost.
       - For a LUN that leaves with a pool of O(type=iscsi) or O(type=scsi), that I/O which waits in its multipath device
         for a path may fail. A LUN in use is refused all the same.
-      - Without it nothing is ever unmounted lazily, and O(type=fs) never is.
+      - Without it nothing is ever unmounted lazily, and O(type=fs) never is. A file system that this host has mounted
+        elsewhere as well, as by a bind mount or in a container, is not unmounted either.
     type: bool
     default: false
   timeout:

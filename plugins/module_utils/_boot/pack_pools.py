@@ -70,6 +70,7 @@ FILES: tuple[str, ...] = (
     "_host/lvm_write.py",
     "_host/mkfs.py",
     "_host/mount.py",
+    "_host/mount_copies.py",
     "_host/mounting.py",
     "_host/multipath.py",
     "_host/multipath_check.py",

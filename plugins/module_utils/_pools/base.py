@@ -127,6 +127,10 @@ class Seen:
     """Not seen, but asked for: devices that are not named may be taken away."""
     copies: tuple[str, ...] = ()
     """Other runs at work on volumes, without the host's lock. Only looked for where a pool is to be stopped."""
+    staying: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By path: where what is mounted there stays mounted once it is unmounted: "/export", "/data of web (pid 9)".
+    Only looked for where a pool is to be stopped.
+    """
 
 
 @dataclass(frozen=True)

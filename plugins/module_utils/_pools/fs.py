@@ -9,7 +9,7 @@ well, by multiple mount protection; of any other file system somebody has to pro
 
 from __future__ import annotations
 
-from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
+from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Mmp, Signature
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
@@ -133,6 +133,7 @@ class FsPool:
         purpose = f"unmounting {path}"
         folders.refuse_mounts_below(seen, path, purpose)
         folders.refuse_users(seen, path, purpose)
+        _refuse_staying(seen, path, purpose)
         return (Unmount(seen.mounts[path].source, path),)
 
     def delete(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
@@ -201,6 +202,18 @@ def _refuse_foreign(pool: PoolDefinition, found: Inspected) -> None:
     inside = _filesystem(pool, found)
     if inside is not None:
         devices.refuse_foreign(pool, found, str(inside))
+
+
+def _refuse_staying(seen: Seen, path: str, purpose: str) -> None:
+    """Raise InUseError where a file system would stay mounted elsewhere on this host, for a second one to mount it."""
+    places = seen.staying.get(path, ())
+    if places:
+        raise InUseError(
+            f"{purpose} is refused: the file system would stay mounted on this host, at {', '.join(places)}. Unmount "
+            "that, or end what has it, first",
+            path=path,
+            holders=list(places),
+        )
 
 
 def _require_one_host(pool: PoolDefinition, found: Inspected, protected: bool) -> None:

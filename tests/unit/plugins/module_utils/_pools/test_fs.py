@@ -302,6 +302,18 @@ def test_in_use_it_stays() -> None:
     ]
 
 
+def test_what_would_stay_mounted_is_not_stopped() -> None:
+    """The next host would mount what this one still writes to; with xfs nothing keeps it from that."""
+    now = active(XFS, single_host=True)
+    places = ("/export", "/data of web (pid 9)")
+    seen = replace(now.seen, staying={"/vms": places})
+    for force in (True, False):
+        with pytest.raises(InUseError, match=r"would stay mounted.* at /export, /data of web \(pid 9\)") as refused:
+            KIND.stop(XFS, seen, force)
+        assert refused.value.details["holders"] == list(places)
+    assert KIND.stop(XFS, replace(seen, staying={"/mnt": places}), force=False)
+
+
 def test_mounted_elsewhere_on_this_host() -> None:
     now = active()
     now = replace(now, known=Known("vms", VMS), mounts={"/mnt": now.mounts["/vms"]})
