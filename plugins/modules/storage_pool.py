@@ -290,7 +290,8 @@ options:
       - V(true) - nobody uses the storage on another host while this one does, and something else sees to that.
       - Needed for O(type=fs) on a LUN unless its file system is an ext4 with multiple mount protection (C(mmp)), which
         keeps other hosts out by itself. One that is made here is. With two hosts at work a file system is lost.
-      - By default it is as it was said the last time, at first V(false).
+      - By default it is as it was said the last time, at first V(false). With O(delete_contents) only what this task
+        says counts.
     type: bool
   delete_contents:
     description:
@@ -300,7 +301,9 @@ options:
       - V(disk) - the partition table and its partitions are erased, so that the LUN is blank. Refused if a partition is
         in use on this host, or if the table is not the pool's. Uses by other hosts are not seen.
       - V(fs) - the file system is erased, so that the LUN is blank, and the mount point goes if it is empty then.
-        Refused if any host has it mounted, or if it is not the pool's.
+        Refused if it is in use on this host, or if it is not the pool's. If it is on a LUN and has multiple mount
+        protection, also if another host has it mounted. Without that nobody could tell, and unless the pool runs on
+        this host, the task has to say O(single_host=true).
       - V(iscsi), V(mpath), V(scsi) - nothing. The logical units are the array's.
       - V(netfs) - only the mount point, if it is empty then. The files are the server's, and may be in use by other
         hosts.

@@ -195,7 +195,10 @@ class PoolType(Protocol):
         """Return what ends a running pool; what is on it stays. Raises InUseError, unless `force`."""
 
     def delete(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
-        """Return what removes a stopped pool's contents, and what build has made. Raises InUseError."""
+        """Return what removes a stopped pool's contents, and what build has made. Raises InUseError.
+
+        Of `pool`, `single_host` is what this task says, not what was said once.
+        """
 
     def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
         """Return the options, by name, in which a running pool differs and that take effect at its next start."""

@@ -150,6 +150,8 @@ class FsPool:
         own = _own(pool, seen)
         if own is None:
             devices.refuse_strange(found, purpose)
+        if not running:
+            _require_unused(pool, found, purpose)
         return (EraseFilesystem(found.disk, own.uuid), *folder)
 
     def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
@@ -202,6 +204,18 @@ def _refuse_foreign(pool: PoolDefinition, found: Inspected) -> None:
     inside = _filesystem(pool, found)
     if inside is not None:
         devices.refuse_foreign(pool, found, str(inside))
+
+
+def _require_unused(pool: PoolDefinition, found: Inspected, purpose: str) -> None:
+    """Raise RefusedError where another host may have a file system mounted unseen, and this task does not say that
+    none has. What was said for the time that this host uses it does not count: it does not, and another one may.
+    """
+    if found.disk.shared and found.contents.mmp is None and not pool.kept.single_host:
+        raise RefusedError(
+            f"{purpose} is refused: {found.disk.label} is seen by other hosts, and nothing on it tells whether one of "
+            "them has it mounted. See to it that none has, and say so in this task with single_host: true",
+            wwid=found.disk.wwid,
+        )
 
 
 def _refuse_staying(seen: Seen, path: str, purpose: str) -> None:

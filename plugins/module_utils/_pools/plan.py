@@ -350,7 +350,8 @@ def _absent(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, live: Pool
         if live is not None and live != old and kind.is_running(old, seen):
             # Somebody has started it by its new definition as well.
             steps.extend(step for step in kind.stop(old, seen, wanted.force) if step not in steps)
-        steps.extend(kind.delete(old, seen))
+        # What was promised for the time that the pool runs here says nothing of who uses it now.
+        steps.extend(kind.delete(replace(old, kept=replace(old.kept, single_host=bool(wanted.single_host))), seen))
     if known.pool is not None or known.spoilt:
         steps.append(Undefine(known.name))
     made = _made(known.made)

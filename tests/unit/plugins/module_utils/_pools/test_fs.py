@@ -232,6 +232,23 @@ def test_what_another_host_has_mounted_is_left_alone() -> None:
     assert mount.patience == PATIENCE
 
 
+def test_erasing_what_another_host_may_have_mounted_needs_a_promise() -> None:
+    """In the task itself: what was promised for the time that this host uses it, it does not now, is another thing."""
+    absent = Wanted("vms", "absent", delete_contents=True)
+    for pool, contents in ((XFS, filesystem("xfs", OWN)), (VMS, filesystem("ext4", OWN))):
+        known = Known("vms", replace(pool, kept=Kept(single_host=True)))
+        now = replace(world(contents, folders={"/vms": Folder()}), known=known)
+        for said in (None, False):
+            with pytest.raises(RefusedError, match=r"seen by other hosts.* say so in this task with single_host: true"):
+                now.plan(replace(absent, single_host=said))
+        assert any(isinstance(step, EraseFilesystem) for step in now.plan(replace(absent, single_host=True)).steps)
+        assert now.plan(replace(absent, delete_contents=False)).describe() == ["undefine pool vms"]
+    running = active(XFS, single_host=True)
+    assert any(isinstance(step, EraseFilesystem) for step in running.plan(absent).steps), "it uses it, as was promised"
+    protected = replace(world(filesystem("ext4", OWN, mmp=True)), known=Known("vms", VMS))
+    assert any(isinstance(step, EraseFilesystem) for step in protected.plan(absent).steps)
+
+
 def test_two_hosts_that_mount_at_once() -> None:
     """Where nobody has it, the kernel does not wait whether somebody is about to."""
     (mount,) = KIND.start(VMS, world(filesystem("ext4", OWN, mmp=True)).seen)
@@ -345,6 +362,10 @@ def test_what_is_not_the_pools_is_not_erased() -> None:
     now = replace(world(filesystem("ext4", OTHER)), known=Known("vms", VMS))
     with pytest.raises(RefusedError, match=f"ext4 .UUID {OTHER}.* is not the pool's"):
         now.plan(Wanted("vms", "absent", delete_contents=True))
+    own = replace(disk(1), unit=None, wwid=None, path="/dev/vdb", kernel="vdb")
+    pool = replace(XFS, source=replace(XFS.source, devices=(SourceDevice("/dev/vdb"),)))
+    seen = Seen(devices={"/dev/vdb": Inspected(own, filesystem("xfs", made_uuid("vms", "/dev/vdb")))})
+    assert isinstance(KIND.delete(pool, seen)[0], EraseFilesystem), "a disk of the host's own"
     with pytest.raises(RefusedError, match="data of no known kind, which is not the pool's"):
         replace(world(Contents(data_at=7)), known=Known("vms", VMS)).plan(Wanted("vms", "absent", delete_contents=True))
     blank = replace(world(), known=Known("vms", VMS))
