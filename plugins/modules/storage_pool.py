@@ -282,14 +282,16 @@ options:
   exclusive:
     description:
       - While something is built on a LUN or erased, it is reserved for this host, so that hosts that run the same task
-        at once do not both build. V(false) allows that for LUNs that do not know persistent reservations.
+        at once do not both build. V(false) allows that for LUNs that do not know persistent reservations, and for other
+        devices that come over a network, such as NVMe over fabrics, C(nbd) and C(rbd), which are not reserved.
     type: bool
     default: true
   single_host:
     description:
       - V(true) - nobody uses the storage on another host while this one does, and something else sees to that.
-      - Needed for O(type=fs) on a LUN unless its file system is an ext4 with multiple mount protection (C(mmp)), which
-        keeps other hosts out by itself. One that is made here is. With two hosts at work a file system is lost.
+      - Needed for O(type=fs) on a LUN, or on another device that comes over a network, unless its file system is an
+        ext4 with multiple mount protection (C(mmp)), which keeps other hosts out by itself. One that is made here is.
+        With two hosts at work a file system is lost.
       - By default it is as it was said the last time, at first V(false). With O(delete_contents) only what this task
         says counts.
     type: bool

@@ -79,6 +79,7 @@ FILES: tuple[str, ...] = (
     "_host/parallel.py",
     "_host/partitions.py",
     "_host/proc.py",
+    "_host/remote.py",
     "_host/reservations.py",
     "_host/scan.py",
     "_host/scsi.py",

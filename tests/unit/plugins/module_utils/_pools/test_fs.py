@@ -217,6 +217,21 @@ def test_disks_of_the_host_need_none() -> None:
     assert KIND.is_built(named, seen), "whatever the kernel calls it today"
 
 
+def test_what_comes_over_a_network_is_one_hosts_at_a_time() -> None:
+    """As a LUN: it has multiple mount protection, or somebody promises."""
+    far = replace(disk(1), unit=None, wwid=None, path="/dev/nvme1n1", kernel="nvme1n1", remote=True)
+    pool = replace(VMS, source=replace(VMS.source, devices=(SourceDevice("/dev/nvme1n1"),)))
+    other = replace(pool, source=replace(pool.source, format="xfs"))
+    seen = Seen(devices={"/dev/nvme1n1": Inspected(far, Contents())}, folders={"/vms": Folder()})
+    (made,) = KIND.build(pool, seen, overwrite=False)
+    assert isinstance(made, MakeFilesystem)
+    assert made.mmp
+    assert isinstance(KIND.start(pool, seen)[0], MountAlone)
+    with pytest.raises(RefusedError, match="single_host: true"):
+        KIND.build(other, seen, overwrite=False)
+    assert KIND.build(replace(other, kept=Kept(single_host=True)), seen, overwrite=False)
+
+
 def test_what_another_host_has_mounted_is_left_alone() -> None:
     held = replace(filesystem("ext4", OWN), mmp=Mmp("kvm1", "dm-3", "2026-01-02T03:04:05+00:00"))
     now = replace(world(held, folders={"/vms": Folder()}), known=Known("vms", VMS))
