@@ -207,7 +207,8 @@ options:
       mount_options:
         description:
           - Further options of mount(8), one an entry. They come last, so that V(exec) would undo C(noexec).
-          - They take effect when the pool is started the next time.
+          - They take effect when the pool is started the next time. C(ro), C(nodev), C(nosuid) and C(noexec) are
+            compared with what is mounted, whoever has mounted it (RV(restart_needed)).
         type: list
         elements: str
         default: []

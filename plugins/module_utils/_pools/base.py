@@ -200,8 +200,11 @@ class PoolType(Protocol):
         Of `pool`, `single_host` is what this task says, not what was said once.
         """
 
-    def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
-        """Return the options, by name, in which a running pool differs and that take effect at its next start."""
+    def restart_for(self, running: PoolDefinition, pool: PoolDefinition, seen: Seen) -> tuple[str, ...]:
+        """Return the options, by name, in which a running pool differs and that take effect at its next start.
+
+        By what it was started (`running`), and by what is seen of it: others may have started it in another way.
+        """
 
     def space(self, pool: PoolDefinition, seen: Seen) -> Space | None:
         """Return how large a running pool is; None if that is not known."""

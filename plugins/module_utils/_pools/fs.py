@@ -119,7 +119,7 @@ class FsPool:
         permissions = pool.target.permissions.settable
         ruled = permissions != Permissions() and "ro" not in pool.source.mount_options
         patience = PATIENCE if protected else 0.0
-        mount = Mount(found.disk.path, path, kind, (*SAFE, *pool.source.mount_options), patience)
+        mount = Mount(found.disk.path, path, kind, options(pool), patience)
         # The kernel does not wait for others where nobody has it: two at once would not see each other. Where somebody
         # has it, nothing may keep him from writing.
         alone = protected and mmp is not None and not mmp.holder
@@ -154,17 +154,23 @@ class FsPool:
             _require_unused(pool, found, purpose)
         return (EraseFilesystem(found.disk, own.uuid), *folder)
 
-    def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
+    def restart_for(self, running: PoolDefinition, pool: PoolDefinition, seen: Seen) -> tuple[str, ...]:
+        as_wanted = folders.is_mounted_with(seen, folders.check_target(running), options(pool))
         pairs = {
             "source.devices": (devices.device_name(running), devices.device_name(pool)),
             "source.format": (running.source.format, pool.source.format),
-            "source.mount_options": (running.source.mount_options, pool.source.mount_options),
+            "source.mount_options": ((options(running), True), (options(pool), as_wanted)),
             "target.path": (running.target.path, pool.target.path),
         }
         return tuple(name for name, (one, other) in pairs.items() if one != other)
 
     def space(self, pool: PoolDefinition, seen: Seen) -> Space | None:
         return seen.space.get(folders.check_target(pool)) if self.is_running(pool, seen) else None
+
+
+def options(pool: PoolDefinition) -> tuple[str, ...]:
+    """Return the options to mount with: what the task says comes last, and so has the last word."""
+    return (*SAFE, *pool.source.mount_options)
 
 
 def _filesystem(pool: PoolDefinition, found: Inspected) -> Signature | None:

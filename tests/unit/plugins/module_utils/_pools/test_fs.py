@@ -423,8 +423,11 @@ def test_its_size_is_that_of_what_is_mounted() -> None:
 
 def test_what_is_to_be_known() -> None:
     assert KIND.needs(VMS) == Needs(("/vms",), ("/vms",), ("/vms",), ("/vms",), (ONE,))
-    assert KIND.restart_for(VMS, XFS) == ("source.format",)
-    assert KIND.restart_for(VMS, VMS) == ()
+    assert KIND.restart_for(VMS, XFS, Seen()) == ("source.format",)
+    assert KIND.restart_for(VMS, VMS, Seen()) == ()
+    for options, told in (("rw,nosuid,nodev,noexec", ()), ("rw,relatime", ("source.mount_options",))):
+        mounts = {"/vms": Mounted("/dev/mapper/lun1", "ext4", options, "dm-1")}
+        assert KIND.restart_for(VMS, VMS, Seen(mounts=mounts)) == told
     assert KIND.adopts(VMS, world(filesystem("ext4", OWN)).seen) is None
     assert KIND.adopts(VMS, world(filesystem("xfs", OTHER)).seen) is None
     assert KIND.adopts(VMS, Seen()) is None
