@@ -208,7 +208,8 @@ options:
       mount_options:
         description:
           - Further options of mount(8), one an entry. They come last, so that V(exec) would undo C(noexec).
-          - They take effect when the pool is started the next time.
+          - They take effect when the pool is started the next time. C(ro), C(nodev), C(nosuid) and C(noexec) are
+            compared with what is mounted, whoever has mounted it (RV(restart_needed)).
         type: list
         elements: str
         default: []
@@ -283,15 +284,18 @@ options:
   exclusive:
     description:
       - While something is built on a LUN or erased, it is reserved for this host, so that hosts that run the same task
-        at once do not both build. V(false) allows that for LUNs that do not know persistent reservations.
+        at once do not both build. V(false) allows that for LUNs that do not know persistent reservations, and for other
+        devices that come over a network, such as NVMe over fabrics, C(nbd) and C(rbd), which are not reserved.
     type: bool
     default: true
   single_host:
     description:
       - V(true) - nobody uses the storage on another host while this one does, and something else sees to that.
-      - Needed for O(type=fs) on a LUN unless its file system is an ext4 with multiple mount protection (C(mmp)), which
-        keeps other hosts out by itself. One that is made here is. With two hosts at work a file system is lost.
-      - By default it is as it was said the last time, at first V(false).
+      - Needed for O(type=fs) on a LUN, or on another device that comes over a network, unless its file system is an
+        ext4 with multiple mount protection (C(mmp)), which keeps other hosts out by itself. One that is made here is.
+        With two hosts at work a file system is lost.
+      - By default it is as it was said the last time, at first V(false). With O(delete_contents) only what this task
+        says counts.
     type: bool
   delete_contents:
     description:
@@ -301,7 +305,9 @@ options:
       - V(disk) - the partition table and its partitions are erased, so that the LUN is blank. Refused if a partition is
         in use on this host, or if the table is not the pool's. Uses by other hosts are not seen.
       - V(fs) - the file system is erased, so that the LUN is blank, and the mount point goes if it is empty then.
-        Refused if any host has it mounted, or if it is not the pool's.
+        Refused if it is in use on this host, or if it is not the pool's. If it is on a LUN and has multiple mount
+        protection, also if another host has it mounted. Without that nobody could tell, and unless the pool runs on
+        this host, the task has to say O(single_host=true).
       - V(iscsi), V(mpath), V(scsi) - nothing. The logical units are the array's.
       - V(netfs) - only the mount point, if it is empty then. The files are the server's, and may be in use by other
         hosts.
@@ -314,7 +320,8 @@ options:
         answer. Who has a file open keeps that file alone, and what was not written yet is lost.
       - For a LUN that leaves with a pool of O(type=iscsi) or O(type=scsi), that I/O which waits in its multipath device
         for a path may fail. A LUN in use is refused all the same.
-      - Without it nothing is ever unmounted lazily, and O(type=fs) never is.
+      - Without it nothing is ever unmounted lazily, and O(type=fs) never is. A file system that this host has mounted
+        elsewhere as well, as by a bind mount or in a container, is not unmounted either.
     type: bool
     default: false
   timeout:

@@ -191,17 +191,15 @@ def test_what_others_have_made(lab: Lab, ansible: Ansible, luns: list[str]) -> N
 def test_xfs(lab: Lab, ansible: Ansible, luns: list[str]) -> None:
     big = filesystem("big", luns[2], kind="xfs")
     states = ("present", "active", "inactive", "absent")
-    run = play(
-        ansible,
-        pool("refused", **big, may_fail=True),
-        *(
-            pool(f"{state} {number}", **big, single_host=True, state=state, delete_contents=state == "absent")
-            for state in states
-            for number in (1, 2)
-        ),
-        hosts="kvm1",
-    )
+    tasks = [
+        pool(f"{state} {number}", **big, single_host=True, state=state, delete_contents=state == "absent")
+        for state in states
+        for number in (1, 2)
+    ]
+    not_said = pool("not said", name="big", state="absent", delete_contents=True, may_fail=True)
+    run = play(ansible, pool("refused", **big, may_fail=True), *tasks[:-2], not_said, *tasks[-2:], hosts="kvm1")
     assert "single_host: true" in one(run, "kvm1", "refused")["msg"]
+    assert "in this task with single_host: true" in one(run, "kvm1", "not said")["msg"], "once was for its own use"
     for state in states:
         assert [one(run, "kvm1", f"{state} {number}")["changed"] for number in (1, 2)] == [True, False]
     blank(lab, luns[2])

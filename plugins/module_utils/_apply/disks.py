@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, IdentityError
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, IdentityError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host.bare import exact_name, read_bare
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
@@ -91,14 +91,31 @@ def alone_on(
 
     The LUNs themselves are asked first who they are: an array may have put others behind the paths in `san`.
 
-    Raises IdentityError for a LUN that is another by now, and what `exclusive` raises.
+    Raises IdentityError for a LUN that is another by now, UnavailableError for a device that others see and that is no
+    LUN, if `required`, and what `exclusive` raises.
     """
     from ansible_collections.virt.san.plugins.module_utils._apply.exclusion import exclusive
 
-    units = tuple(disk.unit for disk in disks if disk.unit is not None)
+    wanted = tuple(disks)
+    unguarded = [_unguarded(disk, required) for disk in wanted if disk.shared and disk.unit is None]
+    units = tuple(disk.unit for disk in wanted if disk.unit is not None)
     confirm(host, units)
     with exclusive(host, san, units, timeout, required, needed) as held:
+        held.warnings += unguarded
         yield held
+
+
+def _unguarded(disk: Disk, required: bool) -> str:
+    """Return what to warn of where a device cannot be reserved. Raises UnavailableError if that is `required`."""
+    told = (
+        f"{disk.label} comes over a network, and is reserved like a LUN by nobody, so that nothing keeps another host "
+        "from building on it at once"
+    )
+    if required:
+        raise UnavailableError(
+            f"{told}. If no other host runs this task now, allow it with exclusive: false", device=disk.path
+        )
+    return told
 
 
 def confirm(host: Host, units: Iterable[LogicalUnit]) -> None:

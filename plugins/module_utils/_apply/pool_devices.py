@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.virt.san.plugins.module_utils._apply.disks import alone_on, inspect, read_disks
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
-from ansible_collections.virt.san.plugins.module_utils._host.bare import exact_name
+from ansible_collections.virt.san.plugins.module_utils._host.bare import exact_name, read_bare
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_group import read_groups
@@ -83,7 +83,7 @@ def alone_for(
     """
     disks = _written(steps)
     san = read_san(host) if disks else San()
-    seen = [replace(disk, unit=disk.unit or _unit(san, disk)) for disk in disks.values()]
+    seen = [_seen_by_others(host, san, disk) for disk in disks.values()]
 
     def needed(unit: LogicalUnit) -> bool:
         return any(kernel in unit.kernel_names for kernel in _written(anew()))
@@ -138,6 +138,13 @@ def refuse_others(held: Held, before: Iterable[Step], planned: Iterable[Step]) -
 def _written(steps: Iterable[Step]) -> dict[str, Disk]:
     """Return the devices that steps write to, by kernel name."""
     return {step.disk.kernel: step.disk for step in steps if isinstance(step, DeviceStep)}
+
+
+def _seen_by_others(host: Host, san: San, disk: Disk) -> Disk:
+    """Return a device with what tells whether others see it: of the PV of a group its plan knows no more than names."""
+    unit = disk.unit or _unit(san, disk)
+    bare = read_bare(host, [disk.kernel]).get(disk.kernel) if unit is None else None
+    return replace(disk, unit=unit, remote=disk.remote or (bare is not None and bare.remote))
 
 
 def _unit(san: San, disk: Disk) -> LogicalUnit | None:

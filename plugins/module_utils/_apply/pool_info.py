@@ -139,7 +139,7 @@ def _state(pool: _Pool, shown: PoolDefinition, live: PoolDefinition | None, seen
     told: dict[str, Any] = {
         "state": "inactive" if live is None else "active",
         "built": pool.kind.is_built(shown, seen),
-        "restart_needed": [] if live is None else list(pool.kind.restart_for(live, shown)),
+        "restart_needed": [] if live is None else list(pool.kind.restart_for(live, shown, seen)),
     }
     if space is not None:
         told.update(capacity=space.capacity, allocation=space.allocation, available=space.available)

@@ -58,6 +58,7 @@ def _look_at_paths(host: Host, needs: Needs, noted: bool, with_users: bool) -> S
         # The last one lies on top.
         mounts={one.point: _mounted(host, one) for one in table if one.point in needs.mounts},
         below=_below(table, needs.mounts),
+        staying=_find_staying(host, needs.mounts) if with_users else {},
         users=find_users(host, needs.users) if with_users else {},
         space={path: Space(*room) for path, room in spaces.items() if room is not None},
         leads_to={path: told["real"] for path, told in found.items() if told["real"] != path},
@@ -104,6 +105,12 @@ def find_users(host: Host, paths: tuple[str, ...]) -> dict[str, tuple[str, ...]]
     except SanError as error:
         return dict.fromkeys(paths, (f"somebody, perhaps: {error.message}",))
     return {path: tuple(users) for path, users in found.items()}
+
+
+def _find_staying(host: Host, paths: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    from ansible_collections.virt.san.plugins.module_utils._host import mount_copies
+
+    return mount_copies.read_staying(host, paths)
 
 
 def _below(table: list[mount.TableEntry], paths: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

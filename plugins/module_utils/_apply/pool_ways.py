@@ -63,7 +63,8 @@ def _by_wwid(host: Host, pool: PoolDefinition) -> PoolDefinition:
 def coming_by(kind: PoolType, known: Known, pool: PoolDefinition, seen: Seen) -> PoolDefinition:
     """Return the definition by which units are to come: the one that a pool goes on by until it is started anew."""
     live = known.started
-    return live if live is not None and kind.is_running(live, seen) and kind.restart_for(live, pool) else pool
+    runs = live is not None and kind.is_running(live, seen)
+    return live if live is not None and runs and kind.restart_for(live, pool, seen) else pool
 
 
 def with_ways(host: Host, known: Known, wanted: Wanted, pool: PoolDefinition, seen: Seen, how: Look) -> Seen:

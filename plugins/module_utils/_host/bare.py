@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from ansible_collections.virt.san.plugins.module_utils._host import block, dm, udev, usage
+from ansible_collections.virt.san.plugins.module_utils._host import block, dm, remote, udev, usage
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDevice
 
@@ -42,5 +42,6 @@ def read_bare(host: Host, names: Iterable[str]) -> dict[str, BareDevice]:
             uses=usage.uses_of_device(host, evidence, name, udev.read_record(host, device.dev_t)),
             part_of=device.disk or (maps.get(mapped.partition_of or "") if mapped else None),
             name=mapped.name if mapped else "",
+            remote=remote.is_remote(host, devices, dm_devices, name),
         )
     return found

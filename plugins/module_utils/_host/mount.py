@@ -59,25 +59,34 @@ def parse_table(text: str) -> list[TableEntry]:
         fields, source = head.split(" "), tail.split(" ")
         if len(fields) >= 6 and len(source) >= 3:
             options = ",".join(dict.fromkeys((*fields[5].split(","), *source[2].split(","))))
-            table.append(TableEntry(_unescape(fields[4]), _unescape(source[1]), source[0], options, fields[2]))
+            table.append(TableEntry(unescape(fields[4]), unescape(source[1]), source[0], options, fields[2]))
     return table
 
 
 def read_mounts(host: Host) -> Mounts:
     """Return the mounts of all namespaces, each namespace read once."""
+    namespaces, complete = read_namespaces(host)
+    found: dict[Mount, None] = {}
+    for pid in ("self", *namespaces.values()):
+        found.update(dict.fromkeys(_mounts_of(host, pid)))
+    return Mounts(tuple(found), complete)
+
+
+def read_namespaces(host: Host) -> tuple[dict[str, str], bool]:
+    """Return a process of every mount namespace, by what the namespace is called ("" for such as have ended).
+
+    And whether these are all: those of other users may not be known.
+    """
     complete = True
-    namespaces: dict[str, str] = {}
+    found: dict[str, str] = {}
     for pid in host.entries("/proc"):
         if pid.isdigit():
             namespace = _namespace(host, pid)
             if namespace is None:
                 complete = False
             else:
-                namespaces.setdefault(namespace, pid)
-    found: dict[Mount, None] = {}
-    for pid in ("self", *namespaces.values()):
-        found.update(dict.fromkeys(_mounts_of(host, pid)))
-    return Mounts(tuple(found), complete)
+                found.setdefault(namespace, pid)
+    return found, complete
 
 
 def _namespace(host: Host, pid: str) -> str | None:
@@ -103,7 +112,7 @@ def parse_mountinfo(text: str) -> list[Mount]:
         fields, source = head.split(" "), tail.split(" ")
         if len(fields) < 5 or len(source) < 2:
             continue
-        mount = Mount(fields[2], _unescape(fields[4]), _unescape(source[1]))
+        mount = Mount(fields[2], unescape(fields[4]), unescape(source[1]))
         if not mount.dev_t.startswith("0:") or mount.source.startswith("/dev/"):
             mounts.append(mount)
     return mounts
@@ -116,8 +125,9 @@ def read_swaps(host: Host) -> list[str]:
 
 def parse_swaps(text: str) -> list[str]:
     """Return the first column of /proc/swaps, without its heading."""
-    return [_unescape(line.split()[0]) for line in text.splitlines()[1:] if line.strip()]
+    return [unescape(line.split()[0]) for line in text.splitlines()[1:] if line.strip()]
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
+    """Return a path from a table of mounts as it is."""
     return _ESCAPE.sub(lambda found: chr(int(found.group(1), 8)), text) if "\\" in text else text

@@ -51,6 +51,8 @@ class BareDevice:
     """Kernel name of the disk (or map) that it is a partition of."""
     name: str = ""
     """The name under /dev/mapper, for devices of device-mapper."""
+    remote: bool = False
+    """It is on another machine (NVMe over fabrics, nbd, rbd, ...), or lies on what is."""
 
     @property
     def path(self) -> str:
@@ -59,7 +61,7 @@ class BareDevice:
 
 @dataclass(frozen=True)
 class Disk:
-    """A device to build on: the map of a LUN, or a disk of the host's own."""
+    """A device to build on: the map of a LUN, a disk of the host's own, or one that comes over a network."""
 
     path: str
     """The device to use."""
@@ -67,15 +69,17 @@ class Disk:
     size: int
     """Bytes."""
     wwid: Wwid | None = None
-    """Identity of the LUN; None for a disk of the host's own."""
+    """Identity of the LUN; None for any other disk."""
     unit: LogicalUnit | None = None
     read_only: bool = False
     uses: tuple[Use, ...] = ()
+    remote: bool = False
+    """It is no LUN, and on another machine all the same: it cannot be reserved."""
 
     @property
     def shared(self) -> bool:
         """Tell whether other hosts may see it, too."""
-        return self.unit is not None
+        return self.unit is not None or self.remote
 
     @property
     def mounts(self) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ def _resolve(sight: Sight, name: str) -> Disk:
             "grows is that of the whole: name the LUN itself",
             device=name,
         )
-    return Disk(device.path, kernel, device.size, read_only=device.read_only, uses=device.uses)
+    return Disk(device.path, kernel, device.size, read_only=device.read_only, uses=device.uses, remote=device.remote)
 
 
 def disk_of(sight: Sight, unit: LogicalUnit) -> Disk:

@@ -127,6 +127,10 @@ class Seen:
     """Not seen, but asked for: devices that are not named may be taken away."""
     copies: tuple[str, ...] = ()
     """Other runs at work on volumes, without the host's lock. Only looked for where a pool is to be stopped."""
+    staying: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By path: where what is mounted there stays mounted once it is unmounted: "/export", "/data of web (pid 9)".
+    Only looked for where a pool is to be stopped.
+    """
 
 
 @dataclass(frozen=True)
@@ -191,10 +195,16 @@ class PoolType(Protocol):
         """Return what ends a running pool; what is on it stays. Raises InUseError, unless `force`."""
 
     def delete(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
-        """Return what removes a stopped pool's contents, and what build has made. Raises InUseError."""
+        """Return what removes a stopped pool's contents, and what build has made. Raises InUseError.
 
-    def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
-        """Return the options, by name, in which a running pool differs and that take effect at its next start."""
+        Of `pool`, `single_host` is what this task says, not what was said once.
+        """
+
+    def restart_for(self, running: PoolDefinition, pool: PoolDefinition, seen: Seen) -> tuple[str, ...]:
+        """Return the options, by name, in which a running pool differs and that take effect at its next start.
+
+        By what it was started (`running`), and by what is seen of it: others may have started it in another way.
+        """
 
     def space(self, pool: PoolDefinition, seen: Seen) -> Space | None:
         """Return how large a running pool is; None if that is not known."""

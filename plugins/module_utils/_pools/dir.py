@@ -47,7 +47,7 @@ class DirPool:
     def delete(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
         return folders.delete(seen, folders.check_target(pool))
 
-    def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
+    def restart_for(self, running: PoolDefinition, pool: PoolDefinition, seen: Seen) -> tuple[str, ...]:
         return ("target.path",) if running.target.path != pool.target.path else ()
 
     def space(self, pool: PoolDefinition, seen: Seen) -> Space | None:

@@ -89,7 +89,7 @@ class DiskPool:
             devices.refuse_strange(found, purpose)
         return (EraseTable(found.disk, own.identity),)
 
-    def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
+    def restart_for(self, running: PoolDefinition, pool: PoolDefinition, seen: Seen) -> tuple[str, ...]:
         pairs = {
             "source.devices": (devices.device_name(running), devices.device_name(pool)),
             "source.format": (running.source.format, pool.source.format),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition, Source
@@ -29,6 +29,9 @@ SYSTEM = frozenset(
     + "/var/lib /var/lib/libvirt /var/log /var/tmp".split()
 )
 """What the host itself is made of. It may be a pool's folder, but is never emptied for one."""
+
+FLAGS = {"ro": "rw", "nodev": "dev", "nosuid": "suid", "noexec": "exec"}
+"""What any mount can have, and the kernel shows of all, with what undoes it."""
 
 NO_EFFECT = ("vendor", "product")
 """Libvirt keeps them with a pool and does nothing with them."""
@@ -150,6 +153,22 @@ def delete(seen: Seen, path: str) -> tuple[Step, ...]:
     empty = () if found.empty else (EmptyFolder(path),)
     # A file system that somebody else has mounted there stays; it is empty then.
     return empty if path in seen.mounts else (*empty, RemoveFolder(path))
+
+
+def is_mounted_with(seen: Seen, path: str, options: Iterable[str]) -> bool:
+    """Tell whether what is mounted has what these options of mount(8) say of FLAGS, as far as that is known.
+
+    Whoever has mounted it, as the host's fstab, may know nothing of how the pool is to be mounted.
+    """
+    found = seen.mounts.get(path)
+    if found is None or not found.options:
+        return True
+    has, said = found.options.split(","), [one for text in options for one in text.split(",")]
+
+    def wanted(flag: str, opposite: str) -> bool:
+        return next((one for one in reversed(said) if one in (flag, opposite, "defaults")), opposite) == flag
+
+    return all(wanted(flag, opposite) == (flag in has) for flag, opposite in FLAGS.items())
 
 
 def refuse_users(seen: Seen, path: str, purpose: str, advice: str = "") -> None:

@@ -9,7 +9,7 @@ well, by multiple mount protection; of any other file system somebody has to pro
 
 from __future__ import annotations
 
-from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
+from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Mmp, Signature
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition, Space
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
@@ -119,7 +119,7 @@ class FsPool:
         permissions = pool.target.permissions.settable
         ruled = permissions != Permissions() and "ro" not in pool.source.mount_options
         patience = PATIENCE if protected else 0.0
-        mount = Mount(found.disk.path, path, kind, (*SAFE, *pool.source.mount_options), patience)
+        mount = Mount(found.disk.path, path, kind, options(pool), patience)
         # The kernel does not wait for others where nobody has it: two at once would not see each other. Where somebody
         # has it, nothing may keep him from writing.
         alone = protected and mmp is not None and not mmp.holder
@@ -133,6 +133,7 @@ class FsPool:
         purpose = f"unmounting {path}"
         folders.refuse_mounts_below(seen, path, purpose)
         folders.refuse_users(seen, path, purpose)
+        _refuse_staying(seen, path, purpose)
         return (Unmount(seen.mounts[path].source, path),)
 
     def delete(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
@@ -149,19 +150,27 @@ class FsPool:
         own = _own(pool, seen)
         if own is None:
             devices.refuse_strange(found, purpose)
+        if not running:
+            _require_unused(pool, found, purpose)
         return (EraseFilesystem(found.disk, own.uuid), *folder)
 
-    def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
+    def restart_for(self, running: PoolDefinition, pool: PoolDefinition, seen: Seen) -> tuple[str, ...]:
+        as_wanted = folders.is_mounted_with(seen, folders.check_target(running), options(pool))
         pairs = {
             "source.devices": (devices.device_name(running), devices.device_name(pool)),
             "source.format": (running.source.format, pool.source.format),
-            "source.mount_options": (running.source.mount_options, pool.source.mount_options),
+            "source.mount_options": ((options(running), True), (options(pool), as_wanted)),
             "target.path": (running.target.path, pool.target.path),
         }
         return tuple(name for name, (one, other) in pairs.items() if one != other)
 
     def space(self, pool: PoolDefinition, seen: Seen) -> Space | None:
         return seen.space.get(folders.check_target(pool)) if self.is_running(pool, seen) else None
+
+
+def options(pool: PoolDefinition) -> tuple[str, ...]:
+    """Return the options to mount with: what the task says comes last, and so has the last word."""
+    return (*SAFE, *pool.source.mount_options)
 
 
 def _filesystem(pool: PoolDefinition, found: Inspected) -> Signature | None:
@@ -201,6 +210,30 @@ def _refuse_foreign(pool: PoolDefinition, found: Inspected) -> None:
     inside = _filesystem(pool, found)
     if inside is not None:
         devices.refuse_foreign(pool, found, str(inside))
+
+
+def _require_unused(pool: PoolDefinition, found: Inspected, purpose: str) -> None:
+    """Raise RefusedError where another host may have a file system mounted unseen, and this task does not say that
+    none has. What was said for the time that this host uses it does not count: it does not, and another one may.
+    """
+    if found.disk.shared and found.contents.mmp is None and not pool.kept.single_host:
+        raise RefusedError(
+            f"{purpose} is refused: {found.disk.label} is seen by other hosts, and nothing on it tells whether one of "
+            "them has it mounted. See to it that none has, and say so in this task with single_host: true",
+            wwid=found.disk.wwid,
+        )
+
+
+def _refuse_staying(seen: Seen, path: str, purpose: str) -> None:
+    """Raise InUseError where a file system would stay mounted elsewhere on this host, for a second one to mount it."""
+    places = seen.staying.get(path, ())
+    if places:
+        raise InUseError(
+            f"{purpose} is refused: the file system would stay mounted on this host, at {', '.join(places)}. Unmount "
+            "that, or end what has it, first",
+            path=path,
+            holders=list(places),
+        )
 
 
 def _require_one_host(pool: PoolDefinition, found: Inspected, protected: bool) -> None:

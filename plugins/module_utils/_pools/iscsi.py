@@ -83,7 +83,7 @@ class IscsiPool(LunPool):
         """What is only behind sessions of the pool's own leaves first. Raises what the removal raises."""
         return steps_of(seen.leaving)
 
-    def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
+    def restart_for(self, running: PoolDefinition, pool: PoolDefinition, seen: Seen) -> tuple[str, ...]:
         found = []
         if target_name(running) != target_name(pool):
             found.append("source.target")

@@ -76,7 +76,7 @@ class LogicalPool:
     def delete(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
         return groups.plan_remove(sight_of(pool, seen), group_name(pool))
 
-    def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
+    def restart_for(self, running: PoolDefinition, pool: PoolDefinition, seen: Seen) -> tuple[str, ...]:
         return ("source.name",) if group_name(running) != group_name(pool) else ()
 
     def space(self, pool: PoolDefinition, seen: Seen) -> Space | None:

@@ -59,7 +59,7 @@ class LunPool:
     def delete(self, pool: PoolDefinition, seen: Seen) -> tuple[Step, ...]:
         return ()
 
-    def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
+    def restart_for(self, running: PoolDefinition, pool: PoolDefinition, seen: Seen) -> tuple[str, ...]:
         return ()
 
     def space(self, pool: PoolDefinition, seen: Seen) -> Space | None:

@@ -86,10 +86,11 @@ class NetfsPool:
         foreign = path in seen.mounts and not self.is_running(pool, seen)
         return () if gone or foreign or path in folders.SYSTEM else (RemoveFolder(path, if_empty=True),)
 
-    def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
+    def restart_for(self, running: PoolDefinition, pool: PoolDefinition, seen: Seen) -> tuple[str, ...]:
+        as_wanted = folders.is_mounted_with(seen, folders.check_target(running), options(pool))
         pairs = {
             "source": (export(running), export(pool)),
-            "source.mount_options": (options(running), options(pool)),
+            "source.mount_options": ((options(running), True), (options(pool), as_wanted)),
             "target.path": (running.target.path, pool.target.path),
         }
         return tuple(name for name, (one, other) in pairs.items() if one != other)

@@ -207,7 +207,7 @@ class _Present:
         built_now = known.latest is not None and kind.is_built(known.latest, self.seen)
         built = kind.is_built(self.pool, self.seen) or bool(changes.steps)
         running = self.wanted.state == "active" or (self.live is not None and self.wanted.state != "inactive")
-        later = kind.restart_for(self.live, self.pool) if running and self.live is not None else ()
+        later = kind.restart_for(self.live, self.pool, self.seen) if running and self.live is not None else ()
         if running and self.live is not None and "source.chap" not in later and self._secret():
             later = (*later, "source.chap")
         persistent = self.wanted.persistent
@@ -263,7 +263,7 @@ class _Present:
         """Return what has the note say what is true of a pool that runs: it is all there is of it."""
         if self.live is None or self.known.started == self.pool:
             return ()
-        later = self.kind.restart_for(self.live, self.pool)
+        later = self.kind.restart_for(self.live, self.pool, self.seen)
         if later:
             raise RefusedError(
                 f"pool {self.pool.name} is transient and runs with another {', '.join(later)}: stop it first "
@@ -352,7 +352,8 @@ def _absent(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, live: Pool
         if live is not None and live != old and kind.is_running(old, seen):
             # Somebody has started it by its new definition as well.
             steps.extend(step for step in kind.stop(old, seen, wanted.force) if step not in steps)
-        steps.extend(kind.delete(old, seen))
+        # What was promised for the time that the pool runs here says nothing of who uses it now.
+        steps.extend(kind.delete(replace(old, kept=replace(old.kept, single_host=bool(wanted.single_host))), seen))
     if known.pool is not None or known.spoilt:
         steps.append(Undefine(known.name))
     made = _made(known.made)

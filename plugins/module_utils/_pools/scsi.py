@@ -54,7 +54,7 @@ class ScsiPool(LunPool):
         """What is behind a vHBA of the pool's own leaves first. Raises what the removal raises."""
         return steps_of(seen.leaving)
 
-    def restart_for(self, running: PoolDefinition, pool: PoolDefinition) -> tuple[str, ...]:
+    def restart_for(self, running: PoolDefinition, pool: PoolDefinition, seen: Seen) -> tuple[str, ...]:
         return ("source.adapter",) if _identity(running) != _identity(pool) else ()
 
 

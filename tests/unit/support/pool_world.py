@@ -70,6 +70,19 @@ def table(kind: str, identity: str, *partitions: Partition) -> Contents:
     return Contents((inside,), inside.offset, table=Table(kind, identity, None, partitions))
 
 
+def shown(options: tuple[str, ...]) -> str:
+    """Return what the kernel shows of a mount with these options."""
+    pairs = (("rw", "ro"), ("dev", "nodev"), ("suid", "nosuid"), ("exec", "noexec"))
+    has = dict.fromkeys((usual for usual, _flag in pairs), "")
+    for one in ",".join(options).split(","):
+        for usual, flag in pairs:
+            if one in (usual, "defaults"):
+                has[usual] = ""
+            elif one == flag:
+                has[usual] = flag
+    return ",".join([has.pop("rw") or "rw", *filter(None, has.values()), "relatime"])
+
+
 @dataclass(frozen=True)
 class World:
     """What is written down of a pool, and what is on the host."""
@@ -231,11 +244,11 @@ class World:
 
     def _mounted(self, step: doing.Mount) -> Mounted:
         if step.kind == "nfs":
-            return Mounted(step.source, "nfs4", ",".join(step.options))
+            return Mounted(step.source, "nfs4", shown(step.options))
         (name,) = [name for name, lun in LUNS.items() if lun.path == step.source]
         (inside,) = self.contents[name].signatures
         assert inside.kind == step.kind
-        return Mounted(step.source, step.kind, ",".join(step.options), LUNS[name].kernel)
+        return Mounted(step.source, step.kind, shown(step.options), LUNS[name].kernel)
 
     def _written(self, step: Step) -> World:
         assert isinstance(step, doing.DeviceStep), step

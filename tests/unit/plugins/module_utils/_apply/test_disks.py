@@ -15,6 +15,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     IdentityError,
     NotFoundError,
     RefusedError,
+    UnavailableError,
 )
 from ansible_collections.virt.san.plugins.module_utils._host import children, ext4, fs_size, gpt, partitions, signatures
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
@@ -174,4 +175,19 @@ def test_disks_of_the_host_are_not_asked(host, kernel) -> None:
     root = disks.read_disks(host, san, ["/dev/vda"])["/dev/vda"]
     with disks.alone_on(host, san, [root], 1.0) as held:
         assert held.wwids == []
+    assert kernel.asked == {}
+
+
+def test_what_cannot_be_reserved_is_not_had_alone(host, kernel) -> None:
+    """A device that comes over a network, and is no LUN."""
+    san = read_san(host)
+    root = disks.read_disks(host, san, ["/dev/vda"])["/dev/vda"]
+    far = replace(root, path="/dev/nbd0", remote=True)
+    refused = pytest.raises(UnavailableError, match=r"/dev/nbd0 comes over a network.*exclusive: false")
+    with refused, disks.alone_on(host, san, [root, far], 1.0):
+        pytest.fail("not to be reached")
+    with disks.alone_on(host, san, [root, far], 1.0, required=False) as held:
+        assert held.wwids == []
+    (warning,) = held.warnings
+    assert "nothing keeps another host from building on it at once" in warning
     assert kernel.asked == {}

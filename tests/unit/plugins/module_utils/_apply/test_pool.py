@@ -105,6 +105,17 @@ def test_planned_done_and_done_again(machine: PoolMachine, name: str) -> None:
     assert not any((machine.top / folder).exists() for folder in ("etc/virt-san", "run/virt-san"))
 
 
+@pytest.mark.parametrize("state", ["inactive", "absent"])
+def test_a_bind_mount_keeps_a_pool_from_being_stopped(machine: PoolMachine, state: str) -> None:
+    run(machine, "vms", "active")
+    machine.put_mount("/dev/vdb", "/export", "ext4")
+    for check_mode in (True, False):
+        with pytest.raises(InUseError, match="would stay mounted on this host, at /export"):
+            run(machine, "vms", state, check_mode, described=False, force=True)
+    assert len(machine.mounted()) == 2
+    assert not run(machine, "vms", "active").changed
+
+
 def test_what_is_returned(machine: PoolMachine) -> None:
     assert run(machine, "isos", "active", check_mode=True).facts["pool"]["uuid"] == GENERATED
     told = run(machine, "isos", "active").facts["pool"]

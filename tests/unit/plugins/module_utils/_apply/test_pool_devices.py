@@ -20,10 +20,10 @@ from ansible_collections.virt.san.plugins.module_utils._apply.pool_devices impor
     refuse_others,
 )
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_ways import with_lasting_names
-from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError
+from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, UnavailableError
 from ansible_collections.virt.san.plugins.module_utils._host.inventory import read_san
 from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
-from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk, device_path
+from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDevice, Disk, device_path
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Source, SourceDevice
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Needs, Seen
 from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice, Inspected
@@ -135,6 +135,18 @@ def test_luns_that_are_written_are_had_alone(host, units, monkeypatch) -> None:
     with alone_for(host, (DeactivateGroup(group()),), 5.0, required=False, anew=tuple):
         pass
     assert asked == [([one.wwid, two.wwid, None], 5.0, True, [False, True]), ([], 5.0, False, [])]
+
+
+def test_the_pv_of_a_group_may_come_over_a_network(host, monkeypatch) -> None:
+    """Its plan knows it by its group alone."""
+    step = UnlabelDevice(Disk("/dev/nvme1n1", "nvme1n1", 1), "pv")
+    far = {"nvme1n1": BareDevice("nvme1n1", 1, remote=True)}
+    monkeypatch.setattr(pool_devices, "read_bare", lambda _host, names: {name: far[name] for name in names})
+    refused = pytest.raises(UnavailableError, match=r"/dev/nvme1n1 comes over a network.*exclusive: false")
+    with refused, alone_for(host, (step,), 5.0, required=True, anew=tuple):
+        pytest.fail("not to be reached")
+    with alone_for(host, (step,), 5.0, required=False, anew=tuple) as held:
+        assert len(held.warnings) == 1
 
 
 def test_devices_that_are_not_held_are_not_written_to(units) -> None:

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, InUseError, UnavailableError
-from ansible_collections.virt.san.plugins.module_utils._host import busy, children, folders, mount, mounting
+from ansible_collections.virt.san.plugins.module_utils._host import (
+    busy,
+    children,
+    folders,
+    mount,
+    mount_copies,
+    mounting,
+)
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
@@ -137,6 +144,97 @@ class TestMounting:
         mounting.require_helper(machine, "nfs")
         with pytest.raises(UnavailableError, match=r"cannot mount cifs: install mount\.cifs"):
             mounting.require_helper(machine, "cifs")
+
+
+OWN = """\
+22 1 254:0 / / rw shared:1 - ext4 /dev/vda rw
+40 22 253:3 / /vms rw shared:2 - xfs /dev/mapper/lun1 rw
+41 22 253:9 / /else rw shared:3 - xfs /dev/mapper/lun2 rw
+"""
+"""What a pool on /vms is mounted beside."""
+SHUT_IN = "86 66 254:0 / {at} rw {root} - ext4 /dev/vda rw\n87 86 253:3 / {at}vms ro {pool} - xfs /dev/mapper/lun1 rw\n"
+
+
+class TestStaying:
+    """The trees are those of a kernel (5.10 and later), and so is what was left of them after umount."""
+
+    def stays(self, more: str, other: str = "", point: str = "/vms") -> list[str]:
+        own, there = mount_copies.parse_placed(OWN + more), mount_copies.parse_placed(other)
+        return mount_copies.staying(point, {"": own, " there": there})
+
+    def test_nothing(self) -> None:
+        assert self.stays("") == []
+        assert self.stays("", point="/isos") == []
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "50 22 253:3 / /export/my\\040vms rw shared:2 - xfs /dev/mapper/lun1 rw",
+            "50 22 253:3 /sub /export/my\\040vms rw shared:2 - xfs /dev/mapper/lun1 rw",
+            "50 22 253:3 / /export/my\\040vms rw - xfs /dev/mapper/lun1 rw",
+        ],
+    )
+    def test_a_bind_mount(self, line: str) -> None:
+        assert self.stays(line) == ["/export/my vms"]
+
+    def test_mounted_twice_at_the_same_place(self) -> None:
+        assert self.stays("50 40 253:3 / /vms rw shared:2 - xfs /dev/mapper/lun1 rw") == ["/vms"]
+
+    def test_all_of_the_host_once_more(self) -> None:
+        """As the root of the host below another path: the kernel takes the copy along."""
+        again = "50 22 254:0 / /host rw {} - ext4 /dev/vda rw\n51 50 253:3 / /host/vms rw shared:2 - xfs /dev/dm-3 rw"
+        assert self.stays(again.format("shared:1")) == []
+        assert self.stays(again.format("")) == ["/host/vms"]
+
+    @pytest.mark.parametrize("root", ["master:1", "shared:70 master:1", "master:70 propagate_from:1", "shared:1"])
+    @pytest.mark.parametrize("at", ["/", "/var/lib/snapd/hostfs/"])
+    def test_a_service_that_is_shut_in(self, root: str, at: str) -> None:
+        """It has copies of all mounts, and none of them stays."""
+        assert self.stays("", SHUT_IN.format(at=at, root=root, pool="master:2")) == []
+
+    def test_a_namespace_that_gets_no_news(self) -> None:
+        assert self.stays("", SHUT_IN.format(at="/", root="", pool="")) == ["/vms there"]
+        assert self.stays("", SHUT_IN.format(at="/", root="master:7", pool="master:2")) == ["/vms there"]
+
+    def test_a_namespace_that_was_copied_from_another(self) -> None:
+        """The kernel tells only from whom it gets its news itself."""
+        between, last = (SHUT_IN.format(at="/", root=root, pool="") for root in ("shared:70 master:1", "master:70"))
+        trees = {"": OWN, " between": between, " last": last}
+        parsed = {whose: mount_copies.parse_placed(tree) for whose, tree in trees.items()}
+        assert mount_copies.staying("/vms", parsed) == []
+        assert mount_copies.staying("/vms", {**parsed, " between": []}) == ["/vms last"]
+
+    def test_copies_of_a_bind_mount_are_not_told(self) -> None:
+        own = "50 22 253:3 / /export rw shared:2 - xfs /dev/mapper/lun1 rw\n"
+        shut_in = SHUT_IN.format(at="/", root="master:1", pool="master:2")
+        assert self.stays(own, shut_in + own.replace("22", "86")) == ["/export"]
+
+    def test_what_a_service_was_given(self) -> None:
+        """ReadWritePaths=/vms: on the copy lies another one. BindPaths=/vms:/data: at another place."""
+        shut_in = SHUT_IN.format(at="/", root="master:1", pool="master:2")
+        given = "182 87 253:3 / /vms rw master:2 - xfs /dev/mapper/lun1 rw\n"
+        assert self.stays("", shut_in + given) == ["/vms there", "/vms there"]
+        assert self.stays("", shut_in + given.replace("87", "86").replace("/vms", "/data")) == ["/data there"]
+        alone = "90 60 253:3 /ct1 / rw - xfs /dev/mapper/lun1 rw\n"
+        assert self.stays("", alone) == ["/ there"], "a container's root; what it lies on is not shown"
+
+    def test_whose_they_are(self, machine: PoolMachine, tmp_path: Path) -> None:
+        machine.table.write_text(OWN + "50 22 253:3 / /export rw - xfs /dev/mapper/lun1 rw\n")
+        shut_in = SHUT_IN.format(at="/", root="master:1", pool="master:2")
+        given = "182 86 253:3 / /data rw - xfs /dev/mapper/lun1 rw\n"
+        trees = {1: OWN, 8: shut_in, 9: shut_in + given, 10: shut_in + given, 11: given}
+        for pid, tree in trees.items():
+            machine.put_process(pid, "web")
+            (tmp_path / f"proc/{pid}/mountinfo").write_text(tree)
+            (tmp_path / f"proc/{pid}/ns").mkdir()
+            # 9 and 10 are in the same one, 1 in one's own; 11 has ended.
+            if pid != 11:
+                (tmp_path / f"proc/{pid}/ns/mnt").symlink_to(f"mnt:[{9 if pid == 10 else pid}]")
+        (tmp_path / "proc/self/ns").mkdir()
+        (tmp_path / "proc/self/ns/mnt").symlink_to("mnt:[1]")
+        found = mount_copies.read_staying(machine, ["/vms", "/else", "/isos"])
+        assert set(found) == {"/vms"}
+        assert found["/vms"] in [("/export", f"/data of web (pid {pid})") for pid in (9, 10)]
 
 
 MAPS = """\

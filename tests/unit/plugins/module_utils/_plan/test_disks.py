@@ -62,6 +62,12 @@ def test_a_disk_of_the_host() -> None:
     assert (part.path, part.kernel, part.size) == ("/dev/vdb1", "vdb1", 2048)
 
 
+def test_what_comes_over_a_network_may_be_others_as_well() -> None:
+    sight = Sight(San(), {"nbd0": BareDevice("nbd0", 4096, remote=True)}, {"/dev/nbd0": "nbd0"})
+    disk = resolve(sight, ["/dev/nbd0"])["/dev/nbd0"]
+    assert (disk.path, disk.shared, disk.unit) == ("/dev/nbd0", True, None)
+
+
 @pytest.mark.parametrize("name", ["/dev/mapper/data-part1", "/dev/sdb01"])
 def test_a_partition_of_a_lun_is_refused(name) -> None:
     with pytest.raises(RefusedError, match="partition of the LUN /dev/mapper/data"):

@@ -178,7 +178,7 @@ def test_two_pools_may_both_be_below_dev() -> None:
 def test_what_is_to_be_known() -> None:
     assert KIND.needs(PARTS) == Needs(devices=(ONE,), tables=True)
     assert (KIND.needs(PARTS) + Needs()).tables
-    assert KIND.restart_for(PARTS, DOS) == ("source.format",)
+    assert KIND.restart_for(PARTS, DOS, Seen()) == ("source.format",)
     assert KIND.adopts(PARTS, Seen()) is None
 
 

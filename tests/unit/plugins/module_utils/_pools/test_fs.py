@@ -217,6 +217,21 @@ def test_disks_of_the_host_need_none() -> None:
     assert KIND.is_built(named, seen), "whatever the kernel calls it today"
 
 
+def test_what_comes_over_a_network_is_one_hosts_at_a_time() -> None:
+    """As a LUN: it has multiple mount protection, or somebody promises."""
+    far = replace(disk(1), unit=None, wwid=None, path="/dev/nvme1n1", kernel="nvme1n1", remote=True)
+    pool = replace(VMS, source=replace(VMS.source, devices=(SourceDevice("/dev/nvme1n1"),)))
+    other = replace(pool, source=replace(pool.source, format="xfs"))
+    seen = Seen(devices={"/dev/nvme1n1": Inspected(far, Contents())}, folders={"/vms": Folder()})
+    (made,) = KIND.build(pool, seen, overwrite=False)
+    assert isinstance(made, MakeFilesystem)
+    assert made.mmp
+    assert isinstance(KIND.start(pool, seen)[0], MountAlone)
+    with pytest.raises(RefusedError, match="single_host: true"):
+        KIND.build(other, seen, overwrite=False)
+    assert KIND.build(replace(other, kept=Kept(single_host=True)), seen, overwrite=False)
+
+
 def test_what_another_host_has_mounted_is_left_alone() -> None:
     held = replace(filesystem("ext4", OWN), mmp=Mmp("kvm1", "dm-3", "2026-01-02T03:04:05+00:00"))
     now = replace(world(held, folders={"/vms": Folder()}), known=Known("vms", VMS))
@@ -230,6 +245,23 @@ def test_what_another_host_has_mounted_is_left_alone() -> None:
         "whether it still is, the kernel finds out; nothing may keep that host from writing"
     )
     assert mount.patience == PATIENCE
+
+
+def test_erasing_what_another_host_may_have_mounted_needs_a_promise() -> None:
+    """In the task itself: what was promised for the time that this host uses it, it does not now, is another thing."""
+    absent = Wanted("vms", "absent", delete_contents=True)
+    for pool, contents in ((XFS, filesystem("xfs", OWN)), (VMS, filesystem("ext4", OWN))):
+        known = Known("vms", replace(pool, kept=Kept(single_host=True)))
+        now = replace(world(contents, folders={"/vms": Folder()}), known=known)
+        for said in (None, False):
+            with pytest.raises(RefusedError, match=r"seen by other hosts.* say so in this task with single_host: true"):
+                now.plan(replace(absent, single_host=said))
+        assert any(isinstance(step, EraseFilesystem) for step in now.plan(replace(absent, single_host=True)).steps)
+        assert now.plan(replace(absent, delete_contents=False)).describe() == ["undefine pool vms"]
+    running = active(XFS, single_host=True)
+    assert any(isinstance(step, EraseFilesystem) for step in running.plan(absent).steps), "it uses it, as was promised"
+    protected = replace(world(filesystem("ext4", OWN, mmp=True)), known=Known("vms", VMS))
+    assert any(isinstance(step, EraseFilesystem) for step in protected.plan(absent).steps)
 
 
 def test_two_hosts_that_mount_at_once() -> None:
@@ -302,6 +334,18 @@ def test_in_use_it_stays() -> None:
     ]
 
 
+def test_what_would_stay_mounted_is_not_stopped() -> None:
+    """The next host would mount what this one still writes to; with xfs nothing keeps it from that."""
+    now = active(XFS, single_host=True)
+    places = ("/export", "/data of web (pid 9)")
+    seen = replace(now.seen, staying={"/vms": places})
+    for force in (True, False):
+        with pytest.raises(InUseError, match=r"would stay mounted.* at /export, /data of web \(pid 9\)") as refused:
+            KIND.stop(XFS, seen, force)
+        assert refused.value.details["holders"] == list(places)
+    assert KIND.stop(XFS, replace(seen, staying={"/mnt": places}), force=False)
+
+
 def test_mounted_elsewhere_on_this_host() -> None:
     now = active()
     now = replace(now, known=Known("vms", VMS), mounts={"/mnt": now.mounts["/vms"]})
@@ -333,6 +377,10 @@ def test_what_is_not_the_pools_is_not_erased() -> None:
     now = replace(world(filesystem("ext4", OTHER)), known=Known("vms", VMS))
     with pytest.raises(RefusedError, match=f"ext4 .UUID {OTHER}.* is not the pool's"):
         now.plan(Wanted("vms", "absent", delete_contents=True))
+    own = replace(disk(1), unit=None, wwid=None, path="/dev/vdb", kernel="vdb")
+    pool = replace(XFS, source=replace(XFS.source, devices=(SourceDevice("/dev/vdb"),)))
+    seen = Seen(devices={"/dev/vdb": Inspected(own, filesystem("xfs", made_uuid("vms", "/dev/vdb")))})
+    assert isinstance(KIND.delete(pool, seen)[0], EraseFilesystem), "a disk of the host's own"
     with pytest.raises(RefusedError, match="data of no known kind, which is not the pool's"):
         replace(world(Contents(data_at=7)), known=Known("vms", VMS)).plan(Wanted("vms", "absent", delete_contents=True))
     blank = replace(world(), known=Known("vms", VMS))
@@ -375,8 +423,11 @@ def test_its_size_is_that_of_what_is_mounted() -> None:
 
 def test_what_is_to_be_known() -> None:
     assert KIND.needs(VMS) == Needs(("/vms",), ("/vms",), ("/vms",), ("/vms",), (ONE,))
-    assert KIND.restart_for(VMS, XFS) == ("source.format",)
-    assert KIND.restart_for(VMS, VMS) == ()
+    assert KIND.restart_for(VMS, XFS, Seen()) == ("source.format",)
+    assert KIND.restart_for(VMS, VMS, Seen()) == ()
+    for options, told in (("rw,nosuid,nodev,noexec", ()), ("rw,relatime", ("source.mount_options",))):
+        mounts = {"/vms": Mounted("/dev/mapper/lun1", "ext4", options, "dm-1")}
+        assert KIND.restart_for(VMS, VMS, Seen(mounts=mounts)) == told
     assert KIND.adopts(VMS, world(filesystem("ext4", OWN)).seen) is None
     assert KIND.adopts(VMS, world(filesystem("xfs", OTHER)).seen) is None
     assert KIND.adopts(VMS, Seen()) is None

@@ -60,9 +60,9 @@ def test_it_runs_by_sessions_of_the_name(there: tuple[str | None, ...], by_any: 
 
 def test_another_name_counts_at_the_next_start() -> None:
     kind = pool_type("iscsi")
-    assert kind.restart_for(ARRAY, named(GUEST)) == ("source.initiator",)
-    assert kind.restart_for(named(GUEST), named(HOST)) == ("source.initiator",)
-    assert kind.restart_for(named(GUEST), named(GUEST.replace("db", "DB"))) == ()
+    assert kind.restart_for(ARRAY, named(GUEST), Seen()) == ("source.initiator",)
+    assert kind.restart_for(named(GUEST), named(HOST), Seen()) == ("source.initiator",)
+    assert kind.restart_for(named(GUEST), named(GUEST.replace("db", "DB")), Seen()) == ()
 
 
 def test_what_is_no_name() -> None:

@@ -221,7 +221,7 @@ def test_what_is_needed_and_known() -> None:
     assert KIND.needs(pool(ONE)) == Needs(devices=(ONE,), group=NAME)
     assert (KIND.needs(pool(ONE)) + Needs()).group == NAME
     assert group_name(pool(name="data")) == "data"
-    assert KIND.restart_for(pool(), pool(name="data")) == ("source.name",)
+    assert KIND.restart_for(pool(), pool(name="data"), Seen()) == ("source.name",)
     assert KIND.space(pool(), look(sight(group(pv(1, used=5))))) == Space(pv(1).size, pv(1).size - 5)
     assert KIND.space(pool(), look(sight())) is None
 

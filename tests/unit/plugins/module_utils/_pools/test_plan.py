@@ -195,6 +195,39 @@ def test_changed_while_somebody_else_has_mounted_it() -> None:
     assert plan.restart_for == ("source.mount_options",)
 
 
+READ_ONLY = replace(ISOS, source=replace(ISOS.source, mount_options=("ro",)))
+OPEN = replace(ISOS, source=replace(ISOS.source, mount_options=("ro", "suid", "exec,dev")))
+ANEW = replace(ISOS, source=replace(ISOS.source, mount_options=("ro", "defaults", "nosuid")))
+
+
+@pytest.mark.parametrize(
+    ("pool", "mounted", "same"),
+    [
+        (ISOS, "rw,nosuid,nodev,noexec,relatime,vers=4.2", True),
+        (ISOS, "ro,nosuid,nodev,noexec,relatime,rw", False),
+        (ISOS, "rw,nosuid,nodev,noexec,ro", False),
+        *((ISOS, f"rw,{flags}", False) for flags in ("nosuid,nodev", "nosuid,noexec", "nodev,noexec")),
+        (READ_ONLY, "ro,nosuid,nodev,noexec,rw", True),
+        (READ_ONLY, "rw,relatime", False),
+        (OPEN, "ro,relatime", True),
+        (OPEN, "ro,noexec", False),
+        (ANEW, "rw,nosuid", True),
+        (ISOS, "", True),
+    ],
+)
+def test_mounted_by_others_in_another_way(pool: PoolDefinition, mounted: str, same: bool) -> None:
+    """As fstab has it: it runs, and not as defined. That is told until it is mounted by the pool."""
+    now = replace(brought(pool, "present"), mounts={"/isos": Mounted("nas:/srv/isos", "nfs4", mounted)})
+    told = () if same else ("source.mount_options",)
+    for state in ("present", "active"):
+        plan = now.plan(Wanted("isos", state, pool))
+        assert (plan.restart_for, len(plan.warnings)) == (told, len(told))
+    assert now.plan(Wanted("isos", "inactive")).restart_for == ()
+    for state in ("inactive", "active"):
+        now = now.after(now.plan(Wanted("isos", state)).steps)
+    assert now.plan(Wanted("isos", "active", pool)).restart_for == ()
+
+
 def test_permissions_are_set_on_the_spot() -> None:
     now = brought(IMAGES, "active")
     wider = replace(IMAGES, target=Target("/images", Permissions(0o755)))

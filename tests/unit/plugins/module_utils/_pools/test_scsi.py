@@ -136,9 +136,9 @@ def test_the_units_behind_it() -> None:
 
 def test_what_needs_a_restart() -> None:
     one = pool(ScsiHostAdapter("host4"), FC.wwpn)
-    assert SCSI.restart_for(one, pool(ScsiHostAdapter("host9"), FC.wwpn)) == ()
-    assert SCSI.restart_for(one, pool(ScsiHostAdapter("host4"), WWPN)) == ("source.adapter",)
-    assert SCSI.restart_for(GUEST, one) == ("source.adapter",)
+    assert SCSI.restart_for(one, pool(ScsiHostAdapter("host9"), FC.wwpn), Seen()) == ()
+    assert SCSI.restart_for(one, pool(ScsiHostAdapter("host4"), WWPN), Seen()) == ("source.adapter",)
+    assert SCSI.restart_for(GUEST, one, Seen()) == ("source.adapter",)
 
 
 def started() -> World:
