@@ -272,6 +272,23 @@ class TestCopies:
         assert not run(machine, **clone).changed
         assert list(left(machine)) == ["a"]
 
+    @pytest.mark.parametrize(
+        ("given", "form"), [("raw", "raw"), ("raw", "qcow2"), ("qcow2", "qcow2"), ("qcow2", "raw")]
+    )
+    def test_nobody_reads_along(
+        self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch, given: str, form: str
+    ) -> None:
+        """What is copied is its owner's alone from the first byte on, not only when it is whole."""
+        monkeypatch.setattr(image_files, "set_permissions", lambda *_args: None)
+        (machine.top / "base").write_bytes(b"content".ljust(MIB, b"\0") if given == "raw" else qcow2(MIB))
+        before = os.umask(0o022)
+        try:
+            run(machine, clone_from=Backing("/base"), format=form)
+            assert os.umask(0o022) == 0o022, "only that of the child that makes it"
+        finally:
+            os.umask(before)
+        assert (machine.top / "images/a").stat().st_mode & 0o777 == 0o600
+
     def test_of_the_same_size(self, machine: VolumeMachine) -> None:
         run(machine, "base", capacity=MIB, format="qcow2")
         assert run(machine, clone_from=Backing("base")).facts["volume"]["capacity"] == MIB
