@@ -76,7 +76,7 @@ options:
     description:
       - Cut off what is behind the new end. Refused while the volume is in use, and if its content reaches farther - an
         ext2/3/4 or XFS file system, a partition table, the last byte that was written to a file, the last data in
-        qcow2. Also refused if something else is on it of which nobody knows how far it reaches.
+        qcow2, also in its backing. Also refused if something else is on it of which nobody knows how far it reaches.
     type: bool
     default: false
   allocation:

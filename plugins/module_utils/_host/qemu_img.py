@@ -41,14 +41,17 @@ def resize(host: Host, path: str, capacity: int, shrink: bool, full: bool, deadl
 
 
 def last_data(host: Host, path: str, deadline: float) -> int:
-    """Return the byte after the last one that an image itself holds, not what is below it. Raises CommandError."""
+    """Return the byte after the last one with data, be it the image's own or its backing's. Raises CommandError.
+
+    What is cut off of an image hides what is below it as well: it reads as zeros when it grows again.
+    """
     return parse_map(host.run([TOOL, "map", "--output=json", "-f", "qcow2", path], deadline).stdout)
 
 
 def parse_map(text: str) -> int:
-    """Return the end of the last part with data at depth 0. Raises CommandError."""
+    """Return the end of the last part with data, at any depth. Raises CommandError."""
     try:
-        parts = [part for part in json.loads(text) if part["depth"] == 0 and part["data"] and not part.get("zero")]
+        parts = [part for part in json.loads(text) if part["data"] and not part.get("zero")]
         return max((int(part["start"]) + int(part["length"]) for part in parts), default=0)
     except (ValueError, KeyError, TypeError) as wrong:
         raise CommandError(f"qemu-img map makes no sense: {wrong!r}", command=f"{TOOL} map") from wrong

@@ -42,9 +42,9 @@ class VolumeMachine(PoolMachine):
         told = [{"offset": "0x438", "type": kind, "usage": "raid"} for kind in kinds]
         (self.top / "wipefs.json").write_text(json.dumps({"signatures": told}))
 
-    def holds(self, end: int) -> None:
-        """Say how far qemu-img finds data in any image."""
-        part = {"start": 0, "length": end, "depth": 0, "present": True, "zero": False, "data": True}
+    def holds(self, end: int, depth: int = 0) -> None:
+        """Say how far qemu-img finds data in any image, or in the backing of one."""
+        part = {"start": 0, "length": end, "depth": depth, "present": True, "zero": False, "data": True}
         (self.top / "map.json").write_text(json.dumps([part]))
 
     def _command(self, argv: Sequence[str], deadline: float, stdin: str | None) -> Completed:

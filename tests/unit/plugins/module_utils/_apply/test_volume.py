@@ -398,9 +398,10 @@ class TestShrinking:
         with pytest.raises(RefusedError, match="holds LVM2_member at byte 1080, and how far that reaches is not known"):
             run(machine, capacity=MIB, allow_shrink=True)
 
-    def test_never_below_the_data_of_qcow2(self, machine: VolumeMachine) -> None:
+    @pytest.mark.parametrize("depth", [0, 1, 2])
+    def test_never_below_the_data_of_qcow2(self, machine: VolumeMachine, depth: int) -> None:
         run(machine, capacity=4 * MIB, format="qcow2")
-        machine.holds(3 * MIB)
+        machine.holds(3 * MIB, depth)
         with pytest.raises(RefusedError, match="reaches to byte 3145728"):
             run(machine, capacity=2 * MIB, allow_shrink=True)
         assert run(machine, capacity=3 * MIB, allow_shrink=True).changed
@@ -490,6 +491,11 @@ def test_with_the_real_tool(machine: VolumeMachine, monkeypatch: pytest.MonkeyPa
     assert run(machine, "sparse", capacity=MIB, allow_shrink=True).facts["volume"]["capacity"] == MIB
     run(machine, "raw", capacity=8 * MIB)
     assert run(machine, "raw", capacity=MIB, allow_shrink=True).changed
+    below, top = (str(machine.top / "images" / name) for name in ("a", "top"))
+    run_command(["qemu-img", "create", "-q", "-f", "qcow2", "-b", below, "-F", "qcow2", top], 10, None)
+    with pytest.raises(RefusedError, match="reaches to byte 8388608"):
+        run(machine, "top", capacity=MIB, allow_shrink=True)
+    run(machine, "top", state="absent")
     for name, more in (
         ("b", {"clone_from": Backing("sparse")}),
         ("c", {"clone_from": Backing("raw"), "format": "qcow2", "capacity": 2 * MIB}),

@@ -301,7 +301,8 @@ class TestTools:
         parts = [
             part % told for told in ((0, 0, "false", "true"), (65536, 1, "false", "true"), (131072, 0, "true", "false"))
         ]
-        assert qemu_img.parse_map(f"[{','.join(parts)}]") == 65536
+        assert qemu_img.parse_map(f"[{parts[0]},{parts[2]}]") == 65536
+        assert qemu_img.parse_map(f"[{','.join(parts)}]") == 131072, "what it shows of its backing is content as well"
         for wrong in ("", "7", "[1]", '[{"depth": 0}]'):
             with pytest.raises(CommandError, match="makes no sense"):
                 qemu_img.parse_map(wrong)
