@@ -265,6 +265,18 @@ class TestFiles:
         assert image_files.last_data(host, "/pool/a") == 4 * MIB + 1, "zeros are nothing to lose"
         assert image_files.read_end(host, "/pool/a") is None
 
+    @pytest.mark.parametrize(("sector", "end"), [(None, 16 * 4096), (512, 16 * 512), (4096, 16 * 4096)])
+    def test_a_dos_table(
+        self, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sector: int | None, end: int
+    ) -> None:
+        """A device says what its sectors are; in a file they may be what QEMU has told the guest."""
+        table = bytes(446) + struct.pack("<B3xB3xII", 0, 0x83, 8, 8) + bytes(48) + b"\x55\xaa"
+        (tmp_path / "pool/a").write_bytes(table.ljust(MIB, b"\0"))
+        if sector is not None:
+            monkeypatch.setattr(image_files.stat, "S_ISBLK", lambda _mode: True)
+            monkeypatch.setattr(image_files.fcntl, "ioctl", lambda _fd, _what, _at: struct.pack("i", sector))
+        assert image_files.read_end(host, "/pool/a") == end
+
 
 class TestTools:
     def test_qemu_img(self) -> None:
