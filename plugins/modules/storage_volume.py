@@ -191,6 +191,8 @@ options:
     description:
       - With O(state=absent), make what the volume holds unreadable before it is deleted. What is in use is not wiped,
         nor is a snapshot that is not thin, where writing covers nothing.
+      - V(zero) is refused for thin volumes, where zeros would take all of the volume's size, and could fill the thin
+        pool that others are in. V(discard) gives their blocks back.
       - V(zero) - zeros are written over it. V(discard) - its blocks are given back (TRIM), which is quick, and most but
         not all devices then read as zeros.
       - Devices and file systems that write elsewhere than before (SSDs, btrfs, thin pools) may still have the old bytes

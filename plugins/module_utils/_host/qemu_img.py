@@ -29,9 +29,13 @@ def convert(host: Host, source: tuple[str, str], target: tuple[str, str], full: 
     host.run([TOOL, "convert", "-q", "-f", source[1], "-O", target[1], *options, source[0], target[0]], deadline)
 
 
-def convert_to_device(host: Host, source: tuple[str, str], device: str, deadline: float) -> None:
-    """Copy an image to the beginning of a device, zeros as well. Raises UnavailableError, CommandError."""
-    host.run([TOOL, "convert", "-q", "-n", "-f", source[1], "-O", "raw", source[0], device], deadline)
+def convert_to_device(host: Host, source: tuple[str, str], device: str, blank: bool, deadline: float) -> None:
+    """Copy an image to the beginning of a device, zeros as well unless it is `blank`: unless it reads as zeros now.
+
+    Raises UnavailableError, CommandError.
+    """
+    skips = ["--target-is-zero"] if blank else []
+    host.run([TOOL, "convert", "-q", "-n", *skips, "-f", source[1], "-O", "raw", source[0], device], deadline)
 
 
 def resize(host: Host, path: str, capacity: int, shrink: bool, full: bool, deadline: float) -> None:

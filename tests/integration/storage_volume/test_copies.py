@@ -23,6 +23,7 @@ COPIES: tuple[dict[str, Any], ...] = (
     {"pool": GROUP, "name": "linear", "capacity": "16M", "clone_from": {"path": f"{FOLDER}/qcow2"}},
     {"pool": GROUP, "name": "thin1", "thin_pool": "thin", "clone_from": {"path": f"/dev/{GROUP}/linear"}},
     {"pool": GROUP, "name": "thin2", "thin_pool": "thin", "capacity": "20M", "clone_from": {"path": "thin1"}},
+    {"pool": GROUP, "name": "thin3", "thin_pool": "thin", "capacity": "16M", "clone_from": {"path": f"{FOLDER}/qcow2"}},
     {"pool": "disks", "name": "back", "format": "raw", "clone_from": {"path": f"/dev/{GROUP}/thin2"}},
 )
 
@@ -43,6 +44,8 @@ def test_copies(lab: Lab, ansible: Ansible) -> None:
         hosts="kvm1",
     )
     judge(run, "kvm1", *COPIES)
+    light = one(run, "kvm1", "5 run")["volume"]
+    assert (light["name"], light["allocation"] < 10 * MIB) == ("thin3", True), light
     assert one(run, "kvm1", "the same")["stdout"] == str(20 * MIB)
     assert one(run, "kvm1", "the rest")["stdout"].strip() == "0"
     refused = one(run, "kvm1", "in use")

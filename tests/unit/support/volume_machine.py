@@ -79,7 +79,8 @@ class VolumeMachine(PoolMachine):
         size = len(data) if given == "raw" else struct.unpack_from(">Q", data, 24)[0]
         assert target.exists() == ("-n" in words)
         if "-n" in words:
-            target.write_bytes(b"converted".ljust(target.stat().st_size, b"\0"))
+            # What is not written keeps what was there.
+            target.write_bytes(b"converted".ljust(0 if "--target-is-zero" in words else target.stat().st_size, b"\0"))
         else:
             target.write_bytes(qcow2(size) if form == "qcow2" else b"converted".ljust(size, b"\0"))
         return Completed(tuple(argv), 0, "", "")

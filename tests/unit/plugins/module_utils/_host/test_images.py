@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import struct
@@ -291,7 +292,8 @@ class TestTools:
         qemu_img.create(host, "/p/a", 512, full=False, backing=("/p/b", "raw"), deadline=1)
         qemu_img.convert(host, ("/s", "raw"), ("/t", "qcow2"), full=True, deadline=1)
         qemu_img.convert(host, ("/s", "qcow2"), ("/t", "raw"), full=False, deadline=1)
-        qemu_img.convert_to_device(host, ("/s", "qcow2"), "/dev/a", deadline=1)
+        qemu_img.convert_to_device(host, ("/s", "qcow2"), "/dev/a", blank=False, deadline=1)
+        qemu_img.convert_to_device(host, ("/s", "qcow2"), "/dev/a", blank=True, deadline=1)
         qemu_img.resize(host, "/p/a", 1024, shrink=False, full=False, deadline=1)
         qemu_img.resize(host, "/p/a", 1024, shrink=False, full=True, deadline=1)
         qemu_img.resize(host, "/p/a", 512, shrink=True, full=True, deadline=1)
@@ -302,6 +304,7 @@ class TestTools:
             "qemu-img convert -q -f raw -O qcow2 -o preallocation=falloc /s /t",
             "qemu-img convert -q -f qcow2 -O raw /s /t",
             "qemu-img convert -q -n -f qcow2 -O raw /s /dev/a",
+            "qemu-img convert -q -n --target-is-zero -f qcow2 -O raw /s /dev/a",
             "qemu-img resize -q -f qcow2 /p/a 1024",
             "qemu-img resize -q -f qcow2 --preallocation=falloc /p/a 1024",
             "qemu-img resize -q -f qcow2 --shrink /p/a 512",
@@ -318,6 +321,14 @@ class TestTools:
         for wrong in ("", "7", "[1]", '[{"depth": 0}]'):
             with pytest.raises(CommandError, match="makes no sense"):
                 qemu_img.parse_map(wrong)
+
+    @pytest.mark.parametrize(("told", "zeroing"), [("1", True), ("0", False), ("-1", False), ("", False)])
+    def test_a_pool_that_zeroes(self, told: str, zeroing: bool) -> None:
+        def run(argv: list[str], _deadline: float, _stdin: str | None) -> Completed:
+            assert argv == "lvm lvs --reportformat json --binary -o zero vg/thin".split()
+            return Completed(tuple(argv), 0, json.dumps({"report": [{"lv": [{"zero": told}]}]}), "")
+
+        assert lvm_volumes.is_zeroing(Host(runner=run), "vg", "thin", 1) is zeroing  # type: ignore[arg-type]
 
     def test_lvm(self) -> None:
         ran: list[str] = []

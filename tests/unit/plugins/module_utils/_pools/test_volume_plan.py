@@ -556,6 +556,13 @@ class TestTakingAway:
         with pytest.raises(RefusedError, match="cannot be wiped: it is not active"):
             replace(world, volumes={"a": lv("a", active=False)}).plan(wanted(state="absent", wipe="zero"))
 
+    def test_zeros_take_space_of_a_thin_pool(self) -> None:
+        """All that a thin volume may ever take: the pool, and all guests in it, would be the next to stop."""
+        world = replace(LVS, volumes={"a": lv("a", thin_pool="t", kind="thin,sparse")}, facts={"thin_pools": ("t",)})
+        with pytest.raises(RefusedError, match=r"cannot be wiped with zeros: .* thin pool t, .*wipe: discard"):
+            world.plan(wanted(state="absent", wipe="zero"))
+        assert settled(world, wanted(state="absent", wipe="discard")).wiped == ("a",)
+
     def test_not_where_nobody_knows(self) -> None:
         world = replace(FILES, volumes={"a": image("a")}, facts={"silent": {"/images": "no answer"}})
         with pytest.raises(RefusedError, match="not known who uses it: /images: no answer"):
@@ -617,6 +624,7 @@ asked_lvs = st.builds(
     st.sampled_from([None, "t"]),
     allow_shrink=st.booleans(),
     snapshot_of=st.sampled_from([None, None, "a", "b"]),
+    wipe=st.sampled_from([None, "zero", "discard"]),
 )
 
 
