@@ -122,6 +122,7 @@ options:
       - What a volume that is made begins as a copy of. Nothing is copied to a volume that is there.
       - The copy has at least the size of what it is a copy of, and by default just that; its format is by default the
         same. A thin logical volume is copied within its thin pool without copying anything (a snapshot).
+      - A logical volume has to be active, unless it is copied within its thin pool.
       - Refused while somebody may write to what is copied, such as a guest that runs on it. Refused as well in a V(dos)
         table, where a copy that is not finished could not be told from others; use O(upload_from).
     type: dict

@@ -455,6 +455,15 @@ class TestCopies:
             assert made is not None
             assert made.instant is instant
 
+    def test_what_has_no_device_is_not_read(self) -> None:
+        """As snapshots that LVM is told to skip: nothing is made before it is known that it can be filled."""
+        idle = lv("base", thin_pool="t", kind="thin,sparse", active=False)
+        there = replace(LVS, facts={"source": idle, "thin_pools": ("t",)})
+        with pytest.raises(RefusedError, match=r"clone_from: base is not active.*lvchange --activate y") as caught:
+            there.plan(wanted(clone_from=Backing("base")))
+        assert caught.value.details["path"] == "/dev/guests/base"
+        assert there.plan(wanted(clone_from=Backing("base"), thin_pool="t")).changed, "LVM reads nothing for that"
+
     def test_half_made_ones_are_made_once_more(self) -> None:
         there = replace(LVS, facts={"leftover": lv("a")})
         assert there.plan(wanted(capacity=EXTENT)).describe() == [
