@@ -198,6 +198,8 @@ options:
         not all devices then read as zeros.
       - Devices and file systems that write elsewhere than before (SSDs, btrfs, thin pools) may still have the old bytes
         somewhere where no host gets at them.
+      - There are no patterns of several passes, as C(virsh vol-wipe) has them by C(scrub) - an array or flash decides
+        by itself where it puts what is written, so that no pass gets to more than V(zero) does.
     type: str
     choices: [zero, discard]
   timeout:
