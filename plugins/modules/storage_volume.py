@@ -76,7 +76,7 @@ options:
     description:
       - Cut off what is behind the new end. Refused while the volume is in use, and if its content reaches farther - an
         ext2/3/4 or XFS file system, a partition table, the last byte that was written to a file, the last data in
-        qcow2. Also refused if something else is on it of which nobody knows how far it reaches.
+        qcow2, also in its backing. Also refused if something else is on it of which nobody knows how far it reaches.
     type: bool
     default: false
   allocation:
@@ -122,6 +122,7 @@ options:
       - What a volume that is made begins as a copy of. Nothing is copied to a volume that is there.
       - The copy has at least the size of what it is a copy of, and by default just that; its format is by default the
         same. A thin logical volume is copied within its thin pool without copying anything (a snapshot).
+      - A logical volume has to be active, unless it is copied within its thin pool.
       - Refused while somebody may write to what is copied, such as a guest that runs on it. Refused as well in a V(dos)
         table, where a copy that is not finished could not be told from others; use O(upload_from).
     type: dict
@@ -191,10 +192,14 @@ options:
     description:
       - With O(state=absent), make what the volume holds unreadable before it is deleted. What is in use is not wiped,
         nor is a snapshot that is not thin, where writing covers nothing.
+      - V(zero) is refused for thin volumes, where zeros would take all of the volume's size, and could fill the thin
+        pool that others are in. V(discard) gives their blocks back.
       - V(zero) - zeros are written over it. V(discard) - its blocks are given back (TRIM), which is quick, and most but
         not all devices then read as zeros.
       - Devices and file systems that write elsewhere than before (SSDs, btrfs, thin pools) may still have the old bytes
         somewhere where no host gets at them.
+      - There are no patterns of several passes, as C(virsh vol-wipe) has them by C(scrub) - an array or flash decides
+        by itself where it puts what is written, so that no pass gets to more than V(zero) does.
     type: str
     choices: [zero, discard]
   timeout:

@@ -32,6 +32,11 @@ def test_a_guide_shows_what_modules_take_and_return(page, specs, returns):
     assert guides.lost_results(page, returns) == []
 
 
+@pytest.mark.parametrize("page", guides.pages(ROOT), ids=lambda page: page.stem)
+def test_a_guide_has_a_title(page):
+    assert guides.headless(page) == []
+
+
 def test_each_request_is_one_task():
     text = REQUESTS.read_text(encoding="utf-8")
     rows = text.count("\n   * - ") - text.count("\n   * - Asked for\n")
@@ -111,6 +116,21 @@ def test_a_page_that_is_right(tmp_path):
 def test_what_a_module_does_not_take_is_found(tmp_path, right, wrong):
     assert right in PAGE
     assert guides.misused(put(tmp_path, PAGE.replace(right, wrong)), SPECS)
+
+
+TITLED = ".. _ansible_collections.virt.san.docsite.page:\n\nPages\n=====\n\nText\n"
+
+
+def test_a_page_with_a_title(tmp_path):
+    assert guides.headless(put(tmp_path, TITLED)) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"), [("=====\n", ""), ("=====", "===="), ("page:", "pages:"), ("Pages\n=====\n\n", "")]
+)
+def test_a_page_without_a_title_is_found(tmp_path, right, wrong):
+    assert right in TITLED
+    assert guides.headless(put(tmp_path, TITLED.replace(right, wrong)))
 
 
 @pytest.mark.parametrize("wrong", ["lun#module:luns[].wwid", "luns#module:lun", "luns#module:luns[].uuid"])

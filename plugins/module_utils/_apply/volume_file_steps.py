@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Union
 
@@ -77,7 +78,11 @@ def _create(host: Host, step: CreateVolume, timeout: float, apart: Apart) -> Non
 
 
 def _make(host: Host, step: CreateVolume, path: str, timeout: float) -> list[int]:
-    """Make a volume under another name; return its identity."""
+    """Make a volume under another name, its owner's alone until it is whole; return its identity.
+
+    Only in a process of its own (`guarded`): what qemu-img makes is as the umask of that has it.
+    """
+    os.umask(0o077)
     new, made = step.volume, image_files.temporary_path(host, path)
     image_files.discard_leftover(host, path)
     try:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import DEADLINE
@@ -211,15 +210,19 @@ def _create(host: Host, group: str, new: NewVolume, timeout: float, apart: Apart
         if new.capacity > source.capacity:
             lvm_volumes.extend(host, group, new.name, new.capacity, timeout)
         return
-    finished = source is None
+    finished, blank = source is None, False
     if new.thin_pool is not None:
+        blank = not finished and lvm_volumes.is_zeroing(host, group, new.thin_pool, timeout)
         lvm_volumes.create_thin(host, group, new.name, new.thin_pool, new.capacity, timeout, finished)
     else:
         lvm_volumes.create_linear(host, group, new.name, new.capacity, timeout, finished)
     if source is not None:
         path = f"/dev/{group}/{new.name}"
-        copy = partial(guarded, host, path, "copying into", lambda there: copy_into(there, new, source, path, timeout))
-        apart(lambda: copy(timeout))
+
+        def copy(there: Host) -> None:
+            copy_into(there, new, source, path, timeout, blank)
+
+        apart(lambda: guarded(host, path, "copying into", copy, timeout))
         lvm_volumes.finish(host, group, new.name, timeout)
 
 
@@ -231,13 +234,15 @@ def _create_snapshot(host: Host, group: str, new: NewVolume, origin: str, timeou
         lvm_volumes.finish(host, group, new.name, timeout)
 
 
-def copy_into(host: Host, new: NewVolume, source: Source, path: str, timeout: float) -> None:
-    """Copy a file or device into a new volume that is a device. Raises SanError, OSError."""
-    thin = new.thin_pool is not None
-    if not thin:
+def copy_into(host: Host, new: NewVolume, source: Source, path: str, timeout: float, blank: bool = False) -> None:
+    """Copy a file or device into a new volume that is a device. `blank`: it reads as zeros now.
+
+    Raises SanError, OSError.
+    """
+    if new.thin_pool is None:
         # What was there before is nobody's to read behind the end of the copy.
         wiping.wipe_device(host, path, discard=False, begin=source.capacity // SECTOR * SECTOR)
     if source.format == "raw":
-        copying.copy_to_device(host, source.path, path, sparse=thin)
+        copying.copy_to_device(host, source.path, path, sparse=blank)
     else:
-        qemu_img.convert_to_device(host, (host.path(source.path), source.format), host.path(path), timeout)
+        qemu_img.convert_to_device(host, (host.path(source.path), source.format), host.path(path), blank, timeout)

@@ -9,13 +9,19 @@ Whoever calls sees to the deadline, and that no two runs on this host work on on
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
+import stat
+import struct
 
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import TEMPORARY, Host
 from ansible_collections.virt.san.plugins.module_utils._host.wiping import CHUNK, written_parts
-from ansible_collections.virt.san.plugins.module_utils._model.content import Read, content_end
+from ansible_collections.virt.san.plugins.module_utils._model.content import SECTOR, SECTOR_SIZES, Read, content_end
+
+BLKSSZGET = 0x1268
+"""ioctl: bytes in a logical sector of a device (linux/fs.h)."""
 
 
 def temporary_path(host: Host, path: str) -> str:
@@ -138,9 +144,16 @@ def read_end(host: Host, path: str) -> int | None:
     """
     fd = os.open(host.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        return content_end(_reader(fd))
+        return content_end(_reader(fd), _sector_sizes(fd))
     finally:
         os.close(fd)
+
+
+def _sector_sizes(fd: int) -> tuple[int, ...]:
+    """Return what sectors may be of. QEMU tells guests of 512 bytes unless it is told otherwise, on any device."""
+    if not stat.S_ISBLK(os.fstat(fd).st_mode):
+        return SECTOR_SIZES
+    return SECTOR, struct.unpack("i", fcntl.ioctl(fd, BLKSSZGET, bytes(4)))[0]
 
 
 def _reader(fd: int) -> Read:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
+from ansible_collections.virt.san.plugins.module_utils._host.lvm import parse_report
 
 UNFINISHED = "virt.san.unfinished"
 """Tag of a volume whose content is still being copied: what a killed run leaves is not taken for the volume."""
@@ -47,6 +48,16 @@ def create_cow(host: Host, group: str, name: str, origin: str, size: int, deadli
 def finish(host: Host, group: str, name: str, deadline: float) -> None:
     """Say that a volume has all its content."""
     _lvm(host, deadline, "lvchange", "--deltag", UNFINISHED, f"{group}/{name}")
+
+
+def is_zeroing(host: Host, group: str, pool: str, deadline: float) -> bool:
+    """Tell whether a thin pool zeroes blocks before a volume gets them.
+
+    If not, what is left of a block that is written in part shows what it held for another volume.
+    """
+    argv = ["lvm", "lvs", "--reportformat", "json", "--binary", "-o", "zero", f"{group}/{pool}"]
+    rows = parse_report(host.run(argv, deadline).stdout, "lv")
+    return bool(rows) and all(row.get("zero") == "1" for row in rows)
 
 
 def _tag(finished: bool) -> tuple[str, ...]:

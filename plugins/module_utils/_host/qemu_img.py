@@ -29,9 +29,13 @@ def convert(host: Host, source: tuple[str, str], target: tuple[str, str], full: 
     host.run([TOOL, "convert", "-q", "-f", source[1], "-O", target[1], *options, source[0], target[0]], deadline)
 
 
-def convert_to_device(host: Host, source: tuple[str, str], device: str, deadline: float) -> None:
-    """Copy an image to the beginning of a device, zeros as well. Raises UnavailableError, CommandError."""
-    host.run([TOOL, "convert", "-q", "-n", "-f", source[1], "-O", "raw", source[0], device], deadline)
+def convert_to_device(host: Host, source: tuple[str, str], device: str, blank: bool, deadline: float) -> None:
+    """Copy an image to the beginning of a device, zeros as well unless it is `blank`: unless it reads as zeros now.
+
+    Raises UnavailableError, CommandError.
+    """
+    skips = ["--target-is-zero"] if blank else []
+    host.run([TOOL, "convert", "-q", "-n", *skips, "-f", source[1], "-O", "raw", source[0], device], deadline)
 
 
 def resize(host: Host, path: str, capacity: int, shrink: bool, full: bool, deadline: float) -> None:
@@ -41,14 +45,17 @@ def resize(host: Host, path: str, capacity: int, shrink: bool, full: bool, deadl
 
 
 def last_data(host: Host, path: str, deadline: float) -> int:
-    """Return the byte after the last one that an image itself holds, not what is below it. Raises CommandError."""
+    """Return the byte after the last one with data, be it the image's own or its backing's. Raises CommandError.
+
+    What is cut off of an image hides what is below it as well: it reads as zeros when it grows again.
+    """
     return parse_map(host.run([TOOL, "map", "--output=json", "-f", "qcow2", path], deadline).stdout)
 
 
 def parse_map(text: str) -> int:
-    """Return the end of the last part with data at depth 0. Raises CommandError."""
+    """Return the end of the last part with data, at any depth. Raises CommandError."""
     try:
-        parts = [part for part in json.loads(text) if part["depth"] == 0 and part["data"] and not part.get("zero")]
+        parts = [part for part in json.loads(text) if part["data"] and not part.get("zero")]
         return max((int(part["start"]) + int(part["length"]) for part in parts), default=0)
     except (ValueError, KeyError, TypeError) as wrong:
         raise CommandError(f"qemu-img map makes no sense: {wrong!r}", command=f"{TOOL} map") from wrong

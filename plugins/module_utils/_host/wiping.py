@@ -55,7 +55,9 @@ def wipe_device(host: Host, path: str, discard: bool, begin: int = 0) -> None:
         os.fsync(fd)
     except OSError as error:
         if error.errno in UNKNOWN:
-            raise SanError(f"{path} cannot discard: wipe it with zeros", path=path) from error
+            raise SanError(
+                f"{path} cannot discard: wipe it with zeros, or if it is thin leave wipe out", path=path
+            ) from error
         raise
     finally:
         os.close(fd)

@@ -20,10 +20,10 @@ _MBR = struct.Struct("<B3sB3sII")
 _PROTECTIVE = 0xEE
 
 
-def content_end(read: Read) -> int | None:
+def content_end(read: Read, sectors: tuple[int, ...] = SECTOR_SIZES) -> int | None:
     """Return the byte after the last one that a file system or partition table at the beginning lays claim to.
 
-    None where nothing that is known here is there. Raises OSError.
+    `sectors`: sizes that a dos table may count in. None where nothing that is known here is there. Raises OSError.
     """
     start = read(0, 8192)
     for look in (_ext, _xfs):
@@ -31,7 +31,7 @@ def content_end(read: Read) -> int | None:
         if end is not None:
             return end
     ends = [end for end in (_gpt(read, size) for size in SECTOR_SIZES) if end is not None]
-    return max(ends) if ends else _mbr(start)
+    return max(ends) if ends else _mbr(read, start, sectors)
 
 
 def _ext(start: bytes) -> int | None:
@@ -67,7 +67,7 @@ def _gpt(read: Read, sector: int) -> int | None:
     return max(*ends, (backup + 1) * sector)
 
 
-def _mbr(start: bytes) -> int | None:
+def _mbr(read: Read, start: bytes, sectors: tuple[int, ...]) -> int | None:
     if start[510:512] != b"\x55\xaa":
         return None
     ends = []
@@ -76,5 +76,9 @@ def _mbr(start: bytes) -> int | None:
         if flag not in (0, 0x80):
             return None  # the boot sector of a file system, not a table
         if kind and count and kind != _PROTECTIVE:
-            ends.append((first + count) * SECTOR)
-    return max(ends) if ends else None
+            ends.append(first + count)
+    if not ends:
+        return None
+    # The table does not say what size its sectors are of: the largest one with which it lies within the whole.
+    end: int = max(ends)
+    return max([end * SECTOR, *(end * size for size in sectors if read(end * size - 1, 1))])

@@ -83,6 +83,8 @@ class LogicalVolumes:
         if thin_pool is None:
             _require_room(wanted, sight, capacity)
         instant = source is not None and thin_pool is not None and _is_in(sight, thin_pool)
+        if not instant:
+            _require_active(sight)
         return NewVolume(
             wanted.name,
             capacity,
@@ -161,6 +163,17 @@ def _thin_pool(wanted: WantedVolume, sight: VolumeSight) -> str | None:
 def _is_in(sight: VolumeSight, thin_pool: str) -> bool:
     """Tell whether what is cloned is a volume in this thin pool of the same group, and no path to somewhere else."""
     return sight.source is not None and sight.source.thin_pool == thin_pool and sight.source.kind != ""
+
+
+def _require_active(sight: VolumeSight) -> None:
+    """Raise RefusedError where what is cloned has no device that could be read."""
+    source = sight.source
+    if source is not None and not source.active:
+        raise RefusedError(
+            f"clone_from: {source.name} is not active, and cannot be read. Activate it first (lvchange --activate y "
+            "--ignoreactivationskip)" + (", or have it copied within its thin pool" if source.thin_pool else ""),
+            path=source.path,
+        )
 
 
 def _share(wanted: WantedVolume, sight: VolumeSight) -> int:

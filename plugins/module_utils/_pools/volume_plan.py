@@ -17,6 +17,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.ids import format_
 from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     FULL,
+    ZERO,
     NewVolume,
     Share,
     Volume,
@@ -205,17 +206,9 @@ def _absent(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind
     verb = "deleting" if wanted.wipe is None else "wiping"
     _refuse_in_use(sight, volume, f"{verb} volume {volume.name} in pool {pool.name}")
     activation = () if wanted.wipe is None else kind.activation(pool, volume)
-    if wanted.wipe is not None and not volume.active and not activation:
-        raise RefusedError(
-            f"volume {volume.name} in pool {pool.name} cannot be wiped: it is not active. Activate it first (lvchange "
-            "--activate y)",
-            path=volume.path,
-        )
-    if wanted.wipe is not None and volume.is_cow:
-        raise RefusedError(
-            f"volume {volume.name} in pool {pool.name} cannot be wiped: it is a snapshot of {volume.snapshot_of}, and "
-            "what is written to it takes new space instead of covering what it holds. Leave wipe out",
-            path=volume.path,
+    if wanted.wipe is not None:
+        _refuse_wiping(
+            f"volume {volume.name} in pool {pool.name} cannot be wiped", wanted.wipe, volume, bool(activation)
         )
     wipe: tuple[Step, ...] = () if wanted.wipe is None else (WipeVolume(pool, volume, wanted.wipe),)
     # A volume group without active volumes shows nothing that could run: then a note is all there is to go by.
@@ -223,6 +216,25 @@ def _absent(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind
     note: tuple[Step, ...] = (NoteStarted(pool),) if last else ()
     steps = (*note, *activation, *wipe, DeleteVolume(pool, volume))
     return VolumePlan(steps, {"volume": volume.compared()}, GONE, sight.warnings)
+
+
+def _refuse_wiping(refused: str, how: str, volume: Volume, activated: bool) -> None:
+    """Raise RefusedError where what is written does not get to what a volume holds."""
+    if not volume.active and not activated:
+        raise RefusedError(f"{refused}: it is not active. Activate it first (lvchange --activate y)", path=volume.path)
+    if volume.is_cow:
+        raise RefusedError(
+            f"{refused}: it is a snapshot of {volume.snapshot_of}, and what is written to it takes new space instead "
+            "of covering what it holds. Leave wipe out",
+            path=volume.path,
+        )
+    if how == ZERO and volume.thin_pool is not None:
+        raise RefusedError(
+            f"{refused} with zeros: they would take {format_size(volume.capacity)} of thin pool {volume.thin_pool}, "
+            "and once that is full, all volumes in it fail. Have its blocks given back (wipe: discard)",
+            path=volume.path,
+            thin_pool=volume.thin_pool,
+        )
 
 
 def _refuse_in_use(sight: VolumeSight, volume: Volume, purpose: str) -> None:

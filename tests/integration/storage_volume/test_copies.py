@@ -23,6 +23,7 @@ COPIES: tuple[dict[str, Any], ...] = (
     {"pool": GROUP, "name": "linear", "capacity": "16M", "clone_from": {"path": f"{FOLDER}/qcow2"}},
     {"pool": GROUP, "name": "thin1", "thin_pool": "thin", "clone_from": {"path": f"/dev/{GROUP}/linear"}},
     {"pool": GROUP, "name": "thin2", "thin_pool": "thin", "capacity": "20M", "clone_from": {"path": "thin1"}},
+    {"pool": GROUP, "name": "thin3", "thin_pool": "thin", "capacity": "16M", "clone_from": {"path": f"{FOLDER}/qcow2"}},
     {"pool": "disks", "name": "back", "format": "raw", "clone_from": {"path": f"/dev/{GROUP}/thin2"}},
 )
 
@@ -36,6 +37,9 @@ def test_copies(lab: Lab, ansible: Ansible) -> None:
         *stages(*COPIES),
         shell("the same", f"cmp -n 8388608 /var/lib/san-base.raw {FOLDER}/back; stat -c %s {FOLDER}/back"),
         shell("the rest", f"tail -c +8388609 {FOLDER}/back | tr -d '\\0' | wc -c; rm /var/lib/san-base.raw"),
+        shell("skipped", f"lvcreate -q -y -s -n skipped {GROUP}/thin1"),
+        volume("not active", pool=GROUP, name="new", clone_from={"path": "skipped"}, may_fail=True),
+        shell("skipped gone", f"lvremove -q -y {GROUP}/skipped"),
         hold("used", QEMU.format("qcow2"), f"{FOLDER}/qcow2"),
         volume("in use", pool="disks", name="new", clone_from={"path": "qcow2"}, may_fail=True),
         let_go("free", QEMU),
@@ -43,8 +47,11 @@ def test_copies(lab: Lab, ansible: Ansible) -> None:
         hosts="kvm1",
     )
     judge(run, "kvm1", *COPIES)
+    light = one(run, "kvm1", "5 run")["volume"]
+    assert (light["name"], light["allocation"] < 10 * MIB) == ("thin3", True), light
     assert one(run, "kvm1", "the same")["stdout"] == str(20 * MIB)
     assert one(run, "kvm1", "the rest")["stdout"].strip() == "0"
+    assert "skipped is not active" in one(run, "kvm1", "not active")["msg"]
     refused = one(run, "kvm1", "in use")
     assert (refused["error"], "may write to it" in refused["msg"]) == ("InUseError", True), refused
     assert lab.ssh("kvm1", f"ls -A {FOLDER}; lvs --noheadings -o lv_name {GROUP}").split() == ["thin"]

@@ -104,10 +104,15 @@ def test_never_below_what_they_hold(ansible: Ansible) -> None:
         volume("not allowed", pool="disks", name="fs", capacity="16M", may_fail=True),
         volume("just so", pool="disks", name="fs", capacity="16M", allow_shrink=True),
         shell("check", f"e2fsck -fn {file}"),
+        shell("write behind", f"printf x | dd of={file} bs=1M seek=12 conv=notrunc status=none"),
+        volume("on top", pool="disks", name="top", backing={"path": "fs", "format": "raw"}),
+        volume("top too small", pool="disks", name="top", capacity="8M", allow_shrink=True, may_fail=True),
+        volume("top gone", pool="disks", name="top", state="absent"),
         volume("gone", pool="disks", name="fs", state="absent"),
         hosts="kvm1",
     )
     assert f"reaches to byte {16 * MIB}" in one(run, "kvm1", "too small")["msg"]
+    assert "its content reaches to byte" in one(run, "kvm1", "top too small")["msg"]
     assert "allow_shrink" in one(run, "kvm1", "not allowed")["msg"]
     assert one(run, "kvm1", "just so")["volume"]["capacity"] == 16 * MIB
 

@@ -23,7 +23,7 @@ LV_STAGES: tuple[dict[str, Any], ...] = (
     {"pool": GROUP, "name": "half", "state": "absent"},
     {"pool": GROUP, "name": "light", "capacity": "1G", "allocation": "sparse"},
     {"pool": GROUP, "name": "light", "capacity": "2G", "thin_pool": "thin"},
-    {"pool": GROUP, "name": "light", "state": "absent"},
+    {"pool": GROUP, "name": "light", "state": "absent", "wipe": "discard"},
     {"pool": GROUP, "name": "data", "state": "absent"},
 )
 
@@ -117,6 +117,7 @@ def test_snapshots(lab: Lab, ansible: Ansible) -> None:
         volume("two at once", pool=GROUP, name="new", snapshot_of="data", format="raw", may_fail=True),
         volume("grow the origin", pool=GROUP, name="data", capacity="20M", may_fail=True),
         volume("wipe", pool=GROUP, name="snap", state="absent", wipe="zero", may_fail=True),
+        volume("wipe thin", pool=GROUP, name="snap-light", state="absent", wipe="zero", may_fail=True),
         let_go("free", OPENS),
         volume("delete the origin", pool=GROUP, name="data", state="absent", may_fail=True),
         shell("run full", f"{OVERWRITE.format(GROUP, 'data', 12)}; sync"),
@@ -135,6 +136,7 @@ def test_snapshots(lab: Lab, ansible: Ansible) -> None:
         "two at once": "mutually exclusive",
         "grow the origin": "has snapshots",
         "wipe": "cannot be wiped",
+        "wipe thin": "cannot be wiped with zeros",
         "delete the origin": "would lose what it reads",
         "full": "has run full",
     }

@@ -77,6 +77,15 @@ def _filled_in(value: Any, spec: Mapping[str, Any]) -> Any:
     return value
 
 
+def headless(page: Path) -> list[str]:
+    """Check that a page has its label, and right below it a title, underlined in full: else the label leads nowhere."""
+    label = re.escape(f".. _ansible_collections.virt.san.docsite.{page.stem}:")
+    found = re.search(rf"^{label}\n\n(?P<title>\S.*)\n(?P<line>=+)\n\n", page.read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None or len(found["line"]) < len(found["title"]):
+        return [f"{page.name}: there is no title below its label"]
+    return []
+
+
 def lost_results(page: Path, returns: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Check that modules return what a page says they do. `returns`: what each documents."""
     wrong = []

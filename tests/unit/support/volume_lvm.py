@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -27,6 +28,8 @@ class LvmMachine(VolumeMachine):
         self.group: Group = replace(group(pv(1)), free=10 * EXTENT)
         self.ran: list[str] = []
         self.made = 0
+        self.zeroing = True
+        """Thin pools zero blocks before a volume gets them."""
 
     def sight(self, *_args: object, **_more: object) -> GroupSight:
         return GroupSight(system_id=HERE, groups=(self.group,))
@@ -46,6 +49,10 @@ class LvmMachine(VolumeMachine):
         if argv[0] != "lvm":
             return super()._command(argv, deadline, stdin)
         self.ran.append(" ".join(argv[1:]))
+        if argv[1] == "lvs":
+            assert "zero" in argv
+            told = json.dumps({"report": [{"lv": [{"zero": "1" if self.zeroing else "0"}]}]})
+            return Completed(tuple(argv), 0, told, "")
         words = {flag: word for flag, word in pairwise(argv) if flag.startswith("--")}
         if words.get("--type") == "snapshot":
             self._create_cow(words, argv[-1])

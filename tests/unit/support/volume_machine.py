@@ -42,9 +42,9 @@ class VolumeMachine(PoolMachine):
         told = [{"offset": "0x438", "type": kind, "usage": "raid"} for kind in kinds]
         (self.top / "wipefs.json").write_text(json.dumps({"signatures": told}))
 
-    def holds(self, end: int) -> None:
-        """Say how far qemu-img finds data in any image."""
-        part = {"start": 0, "length": end, "depth": 0, "present": True, "zero": False, "data": True}
+    def holds(self, end: int, depth: int = 0) -> None:
+        """Say how far qemu-img finds data in any image, or in the backing of one."""
+        part = {"start": 0, "length": end, "depth": depth, "present": True, "zero": False, "data": True}
         (self.top / "map.json").write_text(json.dumps([part]))
 
     def _command(self, argv: Sequence[str], deadline: float, stdin: str | None) -> Completed:
@@ -79,7 +79,8 @@ class VolumeMachine(PoolMachine):
         size = len(data) if given == "raw" else struct.unpack_from(">Q", data, 24)[0]
         assert target.exists() == ("-n" in words)
         if "-n" in words:
-            target.write_bytes(b"converted".ljust(target.stat().st_size, b"\0"))
+            # What is not written keeps what was there.
+            target.write_bytes(b"converted".ljust(0 if "--target-is-zero" in words else target.stat().st_size, b"\0"))
         else:
             target.write_bytes(qcow2(size) if form == "qcow2" else b"converted".ljust(size, b"\0"))
         return Completed(tuple(argv), 0, "", "")

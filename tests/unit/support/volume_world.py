@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition, Target
-from ansible_collections.virt.san.plugins.module_utils._model.volume import Volume, WantedVolume
+from ansible_collections.virt.san.plugins.module_utils._model.volume import DISCARD, Volume, WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import NoteStarted
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
@@ -122,6 +122,7 @@ class VolumeWorld:
         name = step.volume.name
         if isinstance(step, WipeVolume):
             self._is_nobodys(name)
+            assert step.how == DISCARD or volumes[name].thin_pool is None, "all of it would be provisioned"
             return replace(self, wiped=(*self.wiped, name))
         if isinstance(step, PermitVolume):
             given = {key: value for key, value in vars(step.permissions).items() if value is not None}

@@ -272,6 +272,23 @@ class TestCopies:
         assert not run(machine, **clone).changed
         assert list(left(machine)) == ["a"]
 
+    @pytest.mark.parametrize(
+        ("given", "form"), [("raw", "raw"), ("raw", "qcow2"), ("qcow2", "qcow2"), ("qcow2", "raw")]
+    )
+    def test_nobody_reads_along(
+        self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch, given: str, form: str
+    ) -> None:
+        """What is copied is its owner's alone from the first byte on, not only when it is whole."""
+        monkeypatch.setattr(image_files, "set_permissions", lambda *_args: None)
+        (machine.top / "base").write_bytes(b"content".ljust(MIB, b"\0") if given == "raw" else qcow2(MIB))
+        before = os.umask(0o022)
+        try:
+            run(machine, clone_from=Backing("/base"), format=form)
+            assert os.umask(0o022) == 0o022, "only that of the child that makes it"
+        finally:
+            os.umask(before)
+        assert (machine.top / "images/a").stat().st_mode & 0o777 == 0o600
+
     def test_of_the_same_size(self, machine: VolumeMachine) -> None:
         run(machine, "base", capacity=MIB, format="qcow2")
         assert run(machine, clone_from=Backing("base")).facts["volume"]["capacity"] == MIB
@@ -381,9 +398,10 @@ class TestShrinking:
         with pytest.raises(RefusedError, match="holds LVM2_member at byte 1080, and how far that reaches is not known"):
             run(machine, capacity=MIB, allow_shrink=True)
 
-    def test_never_below_the_data_of_qcow2(self, machine: VolumeMachine) -> None:
+    @pytest.mark.parametrize("depth", [0, 1, 2])
+    def test_never_below_the_data_of_qcow2(self, machine: VolumeMachine, depth: int) -> None:
         run(machine, capacity=4 * MIB, format="qcow2")
-        machine.holds(3 * MIB)
+        machine.holds(3 * MIB, depth)
         with pytest.raises(RefusedError, match="reaches to byte 3145728"):
             run(machine, capacity=2 * MIB, allow_shrink=True)
         assert run(machine, capacity=3 * MIB, allow_shrink=True).changed
@@ -473,6 +491,11 @@ def test_with_the_real_tool(machine: VolumeMachine, monkeypatch: pytest.MonkeyPa
     assert run(machine, "sparse", capacity=MIB, allow_shrink=True).facts["volume"]["capacity"] == MIB
     run(machine, "raw", capacity=8 * MIB)
     assert run(machine, "raw", capacity=MIB, allow_shrink=True).changed
+    below, top = (str(machine.top / "images" / name) for name in ("a", "top"))
+    run_command(["qemu-img", "create", "-q", "-f", "qcow2", "-b", below, "-F", "qcow2", top], 10, None)
+    with pytest.raises(RefusedError, match="reaches to byte 8388608"):
+        run(machine, "top", capacity=MIB, allow_shrink=True)
+    run(machine, "top", state="absent")
     for name, more in (
         ("b", {"clone_from": Backing("sparse")}),
         ("c", {"clone_from": Backing("raw"), "format": "qcow2", "capacity": 2 * MIB}),

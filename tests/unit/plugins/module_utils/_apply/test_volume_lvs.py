@@ -427,6 +427,20 @@ class TestCopies:
         assert run(machine, "b", clone_from=Backing("/raw"), thin_pool="t").changed
         assert self.device(machine, "b").startswith(b"content")
 
+    @pytest.mark.parametrize("zeroing", [True, False])
+    def test_a_thin_one_takes_what_is_written(self, machine: LvmMachine, zeroing: bool) -> None:
+        """Unless its pool hands out blocks as they are: then what is not written over shows what it held for others."""
+        machine.put("t", layout="thin,pool")
+        machine.zeroing = zeroing
+        (machine.top / "base").write_bytes(qcow2(MIB))
+        run(machine, clone_from=Backing("/base"), thin_pool="t")
+        skips = "--target-is-zero " if zeroing else ""
+        assert machine.calls() == [f"qemu-img convert -q -n {skips}-f qcow2 -O raw /base /dev/{NAME}/a"]
+        (machine.top / "raw").write_bytes(bytes(MIB) + b"content".ljust(MIB, b"\0"))
+        run(machine, "b", clone_from=Backing("/raw"), thin_pool="t")
+        assert (self.device(machine, "b")[:3] == b"old") is zeroing
+        assert self.device(machine, "b")[MIB:].startswith(b"content")
+
     def test_what_a_killed_run_left(self, machine: LvmMachine, monkeypatch: pytest.MonkeyPatch) -> None:
         (machine.top / "base").write_bytes(b"content".ljust(4096, b"\0"))
         machine.group = replace(machine.group, free=EXTENT)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import struct
@@ -265,6 +266,18 @@ class TestFiles:
         assert image_files.last_data(host, "/pool/a") == 4 * MIB + 1, "zeros are nothing to lose"
         assert image_files.read_end(host, "/pool/a") is None
 
+    @pytest.mark.parametrize(("sector", "end"), [(None, 16 * 4096), (512, 16 * 512), (4096, 16 * 4096)])
+    def test_a_dos_table(
+        self, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sector: int | None, end: int
+    ) -> None:
+        """A device says what its sectors are; in a file they may be what QEMU has told the guest."""
+        table = bytes(446) + struct.pack("<B3xB3xII", 0, 0x83, 8, 8) + bytes(48) + b"\x55\xaa"
+        (tmp_path / "pool/a").write_bytes(table.ljust(MIB, b"\0"))
+        if sector is not None:
+            monkeypatch.setattr(image_files.stat, "S_ISBLK", lambda _mode: True)
+            monkeypatch.setattr(image_files.fcntl, "ioctl", lambda _fd, _what, _at: struct.pack("i", sector))
+        assert image_files.read_end(host, "/pool/a") == end
+
 
 class TestTools:
     def test_qemu_img(self) -> None:
@@ -279,7 +292,8 @@ class TestTools:
         qemu_img.create(host, "/p/a", 512, full=False, backing=("/p/b", "raw"), deadline=1)
         qemu_img.convert(host, ("/s", "raw"), ("/t", "qcow2"), full=True, deadline=1)
         qemu_img.convert(host, ("/s", "qcow2"), ("/t", "raw"), full=False, deadline=1)
-        qemu_img.convert_to_device(host, ("/s", "qcow2"), "/dev/a", deadline=1)
+        qemu_img.convert_to_device(host, ("/s", "qcow2"), "/dev/a", blank=False, deadline=1)
+        qemu_img.convert_to_device(host, ("/s", "qcow2"), "/dev/a", blank=True, deadline=1)
         qemu_img.resize(host, "/p/a", 1024, shrink=False, full=False, deadline=1)
         qemu_img.resize(host, "/p/a", 1024, shrink=False, full=True, deadline=1)
         qemu_img.resize(host, "/p/a", 512, shrink=True, full=True, deadline=1)
@@ -290,6 +304,7 @@ class TestTools:
             "qemu-img convert -q -f raw -O qcow2 -o preallocation=falloc /s /t",
             "qemu-img convert -q -f qcow2 -O raw /s /t",
             "qemu-img convert -q -n -f qcow2 -O raw /s /dev/a",
+            "qemu-img convert -q -n --target-is-zero -f qcow2 -O raw /s /dev/a",
             "qemu-img resize -q -f qcow2 /p/a 1024",
             "qemu-img resize -q -f qcow2 --preallocation=falloc /p/a 1024",
             "qemu-img resize -q -f qcow2 --shrink /p/a 512",
@@ -301,10 +316,19 @@ class TestTools:
         parts = [
             part % told for told in ((0, 0, "false", "true"), (65536, 1, "false", "true"), (131072, 0, "true", "false"))
         ]
-        assert qemu_img.parse_map(f"[{','.join(parts)}]") == 65536
+        assert qemu_img.parse_map(f"[{parts[0]},{parts[2]}]") == 65536
+        assert qemu_img.parse_map(f"[{','.join(parts)}]") == 131072, "what it shows of its backing is content as well"
         for wrong in ("", "7", "[1]", '[{"depth": 0}]'):
             with pytest.raises(CommandError, match="makes no sense"):
                 qemu_img.parse_map(wrong)
+
+    @pytest.mark.parametrize(("told", "zeroing"), [("1", True), ("0", False), ("-1", False), ("", False)])
+    def test_a_pool_that_zeroes(self, told: str, zeroing: bool) -> None:
+        def run(argv: list[str], _deadline: float, _stdin: str | None) -> Completed:
+            assert argv == "lvm lvs --reportformat json --binary -o zero vg/thin".split()
+            return Completed(tuple(argv), 0, json.dumps({"report": [{"lv": [{"zero": told}]}]}), "")
+
+        assert lvm_volumes.is_zeroing(Host(runner=run), "vg", "thin", 1) is zeroing  # type: ignore[arg-type]
 
     def test_lvm(self) -> None:
         ran: list[str] = []

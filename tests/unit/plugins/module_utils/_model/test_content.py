@@ -71,6 +71,26 @@ def test_where_it_ends(data: bytes, end: int | None) -> None:
     assert end_of(data) == end
 
 
+class TestDosTablesCountInSectors:
+    """They do not say of which size. What reaches beyond the end cannot be it."""
+
+    TABLE = mbr((0x83, 8, 8))
+
+    @pytest.mark.parametrize(
+        ("size", "sectors", "end"),
+        [
+            (MIB, (512, 4096), 16 * 4096),
+            (16 * 4096, (512, 4096), 16 * 4096),
+            (16 * 4096 - 1, (512, 4096), 16 * 512),
+            (MIB, (512,), 16 * 512),
+            (4096, (512,), 16 * 512),
+        ],
+    )
+    def test_the_larger_one_that_fits(self, size: int, sectors: tuple[int, ...], end: int) -> None:
+        data = self.TABLE.ljust(size, b"\0")
+        assert content_end(lambda offset, length: data[offset : offset + length], sectors) == end
+
+
 @given(
     st.binary(max_size=3000),
     st.sampled_from([b"", ext(1, 0)[:1500], gpt(3)[:900], mbr((1, 2, 3)), b"XFSB" + bytes(40)]),

@@ -455,6 +455,15 @@ class TestCopies:
             assert made is not None
             assert made.instant is instant
 
+    def test_what_has_no_device_is_not_read(self) -> None:
+        """As snapshots that LVM is told to skip: nothing is made before it is known that it can be filled."""
+        idle = lv("base", thin_pool="t", kind="thin,sparse", active=False)
+        there = replace(LVS, facts={"source": idle, "thin_pools": ("t",)})
+        with pytest.raises(RefusedError, match=r"clone_from: base is not active.*lvchange --activate y") as caught:
+            there.plan(wanted(clone_from=Backing("base")))
+        assert caught.value.details["path"] == "/dev/guests/base"
+        assert there.plan(wanted(clone_from=Backing("base"), thin_pool="t")).changed, "LVM reads nothing for that"
+
     def test_half_made_ones_are_made_once_more(self) -> None:
         there = replace(LVS, facts={"leftover": lv("a")})
         assert there.plan(wanted(capacity=EXTENT)).describe() == [
@@ -556,6 +565,13 @@ class TestTakingAway:
         with pytest.raises(RefusedError, match="cannot be wiped: it is not active"):
             replace(world, volumes={"a": lv("a", active=False)}).plan(wanted(state="absent", wipe="zero"))
 
+    def test_zeros_take_space_of_a_thin_pool(self) -> None:
+        """All that a thin volume may ever take: the pool, and all guests in it, would be the next to stop."""
+        world = replace(LVS, volumes={"a": lv("a", thin_pool="t", kind="thin,sparse")}, facts={"thin_pools": ("t",)})
+        with pytest.raises(RefusedError, match=r"cannot be wiped with zeros: .* thin pool t, .*wipe: discard"):
+            world.plan(wanted(state="absent", wipe="zero"))
+        assert settled(world, wanted(state="absent", wipe="discard")).wiped == ("a",)
+
     def test_not_where_nobody_knows(self) -> None:
         world = replace(FILES, volumes={"a": image("a")}, facts={"silent": {"/images": "no answer"}})
         with pytest.raises(RefusedError, match="not known who uses it: /images: no answer"):
@@ -617,6 +633,7 @@ asked_lvs = st.builds(
     st.sampled_from([None, "t"]),
     allow_shrink=st.booleans(),
     snapshot_of=st.sampled_from([None, None, "a", "b"]),
+    wipe=st.sampled_from([None, "zero", "discard"]),
 )
 
 
