@@ -268,7 +268,7 @@ options:
         or file system of the right format that others have made becomes the pool's, with all that is in it
         (RV(pool.adopted)).
       - V(overwrite) - what is on the devices that are named may be lost. A device in use, one of another volume group,
-        or one that could not be looked at is refused all the same.
+        a PV that a filter hides from LVM, or one that could not be looked at is refused all the same.
       - With V(dir), V(iscsi), V(mpath), V(netfs) and V(scsi) nothing is ever overwritten, and this means V(if_needed).
     type: str
     choices: [if_needed, never, overwrite]

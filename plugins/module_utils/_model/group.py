@@ -268,3 +268,7 @@ class GroupSight:
     def group_on(self, kernel: str) -> Group | None:
         """Return the group that a device belongs to."""
         return next((group for group in self.groups for pv in group.pvs if kernel and pv.kernel == kernel), None)
+
+    def has_orphan(self, kernel: str) -> bool:
+        """Tell whether a device is a PV in no group."""
+        return any(pv.kernel == kernel for pv in self.orphans)

@@ -113,6 +113,14 @@ def test_a_pv_of_another_group_is_never_taken() -> None:
     assert refused.value.details["system_id"] == ELSEWHERE
 
 
+@pytest.mark.parametrize("uuid", ["other", ""])
+def test_a_pv_that_a_filter_hides_is_never_taken(uuid) -> None:
+    """LVM says nothing of it, and the label that is there anyway says that it is somebody's."""
+    for overwrite in (False, True):
+        with pytest.raises(RefusedError, match=r"does not tell of which group.*global_filter"):
+            plan_group(sight(), Wanted(NAME, (seen(1, label_of(1, uuid)),), overwrite=overwrite))
+
+
 def test_no_devices_named_and_no_group() -> None:
     with pytest.raises(NotFoundError, match="seen are data"):
         plan_group(sight(group(name="data")), Wanted(NAME))
