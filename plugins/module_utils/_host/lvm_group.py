@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
-from ansible_collections.virt.san.plugins.module_utils._host import lvm_conf
+from ansible_collections.virt.san.plugins.module_utils._host import block, lvm_conf
 from ansible_collections.virt.san.plugins.module_utils._host.bare import exact_name, read_bare
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host, parse_properties
 from ansible_collections.virt.san.plugins.module_utils._host.lvm import parse_report, refuse_dead
@@ -43,6 +43,8 @@ class _Machine(NamedTuple):
     host: Host
     wwids: Mapping[str, Wwid | None]
     uses: Mapping[str, tuple[Use, ...]]
+    shared: frozenset[str]
+    """Kernel names of LUNs."""
 
 
 def read_groups(host: Host, units: Iterable[LogicalUnit], uses: bool = True) -> GroupSight:
@@ -62,6 +64,7 @@ def read_groups(host: Host, units: Iterable[LogicalUnit], uses: bool = True) -> 
         host,
         {name: unit.wwid for unit in luns for name in unit.kernel_names},
         {name: device.uses for name, device in read_bare(host, active).items()} if active else {},
+        frozenset(name for unit in luns if unit.shared for name in unit.kernel_names),
     )
     groups, orphans = compose(machine, rows)
     used = [exact_name(host, row["pv_name"]) or "" for row in _ask(host, "pvs", None)] if uses else []
@@ -133,6 +136,7 @@ def _pv(machine: _Machine, row: Mapping[str, Any]) -> GroupPv:
         start=_bytes(row["pe_start"]),
         wwid=machine.wwids.get(kernel),
         duplicate=bool(row.get("pv_duplicate")),
+        shared=bool(kernel) and not machine.shared.isdisjoint(block.foundations(machine.host, kernel)),
     )
 
 

@@ -77,6 +77,8 @@ class GroupPv:
     wwid: Wwid | None = None
     duplicate: bool = False
     """Another device carries the same PV."""
+    shared: bool = False
+    """It is on a LUN, which other hosts may see, or lies on one."""
 
     @property
     def missing(self) -> bool:
@@ -177,7 +179,7 @@ class Group:
     extent: int
     """Bytes of one extent."""
     system_id: str = ""
-    """The host it belongs to; empty: whoever sees it."""
+    """The host it belongs to; empty: to LVM, whoever sees it."""
     lock_type: str = ""
     """Set where lvmlockd shares it between hosts."""
     tags: tuple[str, ...] = ()
@@ -229,9 +231,18 @@ class Group:
     def label(self) -> str:
         return f"volume group {self.name} ({self.uuid})"
 
+    @property
+    def unowned(self) -> bool:
+        """Tell whether nothing keeps hosts from using it at once: several may see it, and it belongs to none."""
+        return not self.system_id and not self.lock_type and any(pv.shared for pv in self.pvs)
+
+    def is_foreign_to(self, system: str) -> bool:
+        """Tell whether it is another host's than that with this system ID."""
+        return not self.lock_type and self.system_id not in ("", system)
+
     def belongs_to(self, system: str) -> bool:
         """Tell whether the host with this system ID may use it."""
-        return bool(self.lock_type) or self.system_id in ("", system)
+        return not self.unowned and not self.is_foreign_to(system)
 
     def to_dict(self) -> dict[str, Any]:
         return {

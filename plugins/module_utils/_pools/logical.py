@@ -4,7 +4,7 @@
 """Pools of type logical: a volume group of LVM on LUNs, whose volumes are the pool's.
 
 The group belongs to the host that made it, and may be seen by all. On another host the pool can be defined, is found
-built, and cannot be started.
+built, and cannot be started. One on LUNs that belongs to no host can only be stopped.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class LogicalPool:
 
     def is_running(self, pool: PoolDefinition, seen: Seen) -> bool:
         group = group_of(pool, seen)
-        if group is None or not group.belongs_to(sight_of(pool, seen).system_id):
+        if group is None or group.is_foreign_to(sight_of(pool, seen).system_id):
             return False
         return any(volume.active for volume in group.volumes) or (seen.noted and not group.volumes)
 

@@ -210,6 +210,19 @@ def test_a_group_that_somebody_has_made() -> None:
         plan("present", look(sight()), pool=pool())
 
 
+def test_a_group_on_luns_that_belongs_to_no_host() -> None:
+    """Where it is active already, its pool runs, so that it can be stopped."""
+    orphan = replace(WITH_DATA, system_id="", tags=())
+    running, idle = look(sight(orphan)), look(sight(replace(orphan, volumes=(volume("a", active=False),))))
+    for state in ("present", "active"):
+        made = plan(state, running, Known(NAME, pool()), pool=pool())
+        assert (made.running, "has no system ID" in made.warnings[0]) == (True, True)
+    assert kinds(plan("inactive", running, Known(NAME, pool()), pool=None)) == [DeactivateGroup]
+    assert kinds(plan("absent", running, Known(NAME, pool()))) == [DeactivateGroup, Undefine]
+    with pytest.raises(RefusedError, match="has no system ID"):
+        plan("active", idle, Known(NAME, pool()), pool=pool())
+
+
 def test_one_group_is_one_pool() -> None:
     mine = replace(pool(ONE, name="data"), target=Target("/dev/data"))
     others = {"other": replace(mine, name="other")}
