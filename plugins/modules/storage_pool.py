@@ -65,7 +65,8 @@ options:
         whoever has mounted it.
       - V(logical) - a volume group on LUNs. It belongs to the host that makes it; on others it is found built, and
         cannot be started. One that has no system ID belongs to none, and can only be stopped until it is given one
-        (C(vgchange --systemid)). It runs as long as one of its volumes is active.
+        (C(vgchange --systemid)). It runs as long as one of its volumes is active, and O(state=active)
+        activates all.
       - V(mpath) - all multipath devices of the host, each a volume named by its WWID. That such a pool runs is a note,
         and starting and stopping it change no device.
       - V(scsi) - all LUNs behind one HBA, each a volume named by its WWID. It runs if that is noted and the HBA is

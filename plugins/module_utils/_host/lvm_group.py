@@ -29,11 +29,11 @@ _COLUMNS = {
     "pvs": "pv_uuid,pv_name,pv_size,dev_size,pv_used,pe_start,pv_missing,pv_duplicate,"
     "vg_uuid,vg_name,vg_size,vg_free,vg_extent_size,vg_systemid,vg_lock_type,vg_tags,vg_exported",
     "lvs": "lv_uuid,lv_name,vg_uuid,lv_path,lv_size,lv_active,lv_device_open,lv_layout,pool_lv,origin,"
-    "data_percent,lv_snapshot_invalid,lv_tags,lv_kernel_major,lv_kernel_minor",
+    "data_percent,lv_snapshot_invalid,lv_skip_activation,lv_tags,lv_kernel_major,lv_kernel_minor",
 }
 _ROWS = {"pvs": "pv", "lvs": "lv"}
 _REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix", "--foreign", "--shared")
-INVALID = ("snapshot invalid", "1")
+INVALID, SKIPPED = ("snapshot invalid", "1"), ("skip activation", "1")
 """In words, or where lvm.conf has numbers for what is yes or no."""
 PARTIAL = (0, 5)
 """Exit codes: 5 where something is wrong with some group; the report is there nevertheless."""
@@ -159,6 +159,7 @@ def _volume(machine: _Machine, row: Mapping[str, Any]) -> GroupVolume:
         kernel=kernel,
         # One that is not active is told to be invalid as well: the kernel has not been asked.
         invalid=active and str(row.get("lv_snapshot_invalid") or "") in INVALID,
+        skipped=str(row.get("lv_skip_activation") or "") in SKIPPED,
     )
 
 

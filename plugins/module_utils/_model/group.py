@@ -141,6 +141,8 @@ class GroupVolume:
     tags: tuple[str, ...] = ()
     invalid: bool = False
     """Of a snapshot: its space has run full, and it is lost."""
+    skipped: bool = False
+    """It stays as it is when its group is activated: LVM's default for snapshots of thin volumes."""
 
     @property
     def is_thin(self) -> bool:
@@ -186,6 +188,18 @@ class Group:
     exported: bool = False
     pvs: tuple[GroupPv, ...] = ()
     volumes: tuple[GroupVolume, ...] = ()
+
+    @property
+    def idle(self) -> tuple[GroupVolume, ...]:
+        """Return volumes that are not active, and would be if the group were activated.
+
+        Pools and snapshots with space of their own are not asked: LVM activates them along with others.
+        """
+        return tuple(
+            one
+            for one in self.volumes
+            if not (one.active or one.skipped or "pool" in one.layout.split(",") or (one.origin and not one.is_thin))
+        )
 
     @property
     def made_here(self) -> bool:

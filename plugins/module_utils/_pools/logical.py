@@ -25,7 +25,10 @@ TAKEN = ("devices", "name", "format")
 
 
 class LogicalPool:
-    """It runs as long as a volume of the group is active. One without volumes runs if that is noted."""
+    """It runs as long as a volume of the group is active. One without volumes runs if that is noted.
+
+    Where it is to run all volumes have to be active. A group that lvmlockd shares has some active on other hosts.
+    """
 
     name = "logical"
 
@@ -55,6 +58,8 @@ class LogicalPool:
     def is_running(self, pool: PoolDefinition, seen: Seen) -> bool:
         group = group_of(pool, seen)
         if group is None or group.is_foreign_to(sight_of(pool, seen).system_id):
+            return False
+        if seen.whole and group.idle and not group.lock_type:
             return False
         return any(volume.active for volume in group.volumes) or (seen.noted and not group.volumes)
 

@@ -229,6 +229,13 @@ def test_a_snapshot_that_has_run_full(machine, active: str, told: str, invalid: 
     assert volume.invalid is invalid
 
 
+@pytest.mark.parametrize(("told", "skipped"), [("skip activation", True), ("1", True), ("", False), ("0", False)])
+def test_a_volume_that_is_not_activated_with_its_group(machine, told: str, skipped: bool) -> None:
+    host, _lvm = machine(lvs=({**IDLE, "lv_skip_activation": told},))
+    (volume,) = read_groups(host, []).groups[0].volumes
+    assert volume.skipped is skipped
+
+
 def test_something_wrong_with_some_group_is_no_failure(machine) -> None:
     host, lvm = machine()
     lvm.code = 5

@@ -98,6 +98,28 @@ def test_volumes_are_activated_and_deactivated() -> None:
             plan("inactive", look(sight(held), seen(1), noted=True), STARTED, force=force)
 
 
+def test_what_runs_in_part_is_brought_up_where_it_is_to_run() -> None:
+    """At boot a volume may fail, and nothing but this tries again."""
+    half = group(pv(1), volumes=(volume("a"), volume("b", active=False)))
+    now = look(sight(half), seen(1), noted=True)
+    for build in ("if_needed", "never"):
+        made = plan("active", now, STARTED, build=build)
+        assert (kinds(made), made.before == made.after) == ([ActivateGroup, NoteStarted], False)
+    assert (plan("present", now, STARTED).steps, plan("present", now, STARTED).running) == ((), True)
+    assert kinds(plan("inactive", now, STARTED)) == [DeactivateGroup, NoteStopped]
+    for facts in ({"lock_type": "sanlock"}, {"volumes": (volume("a"), *PASSIVE)}):
+        fine = replace(now, groups=sight(replace(half, **facts)))
+        assert plan("active", fine, STARTED).steps == ()
+
+
+PASSIVE = (
+    volume("snap", active=False, skipped=True, origin="a", pool="thin"),
+    volume("thin", active=False, layout="thin,pool"),
+    volume("cow", active=False, origin="a"),
+)
+"""Volumes that need not be active while their group is."""
+
+
 def test_removed() -> None:
     now = look(sight(WITH_DATA), seen(1), noted=True)
     assert kinds(plan("absent", now, STARTED)) == [DeactivateGroup, NoteStopped, Undefine]
