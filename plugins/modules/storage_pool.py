@@ -64,7 +64,9 @@ options:
       - V(netfs) - an NFS export, mounted with C(nodev), C(nosuid) and C(noexec). It runs as long as it is mounted,
         whoever has mounted it.
       - V(logical) - a volume group on LUNs. It belongs to the host that makes it; on others it is found built, and
-        cannot be started. It runs as long as one of its volumes is active.
+        cannot be started. One that has no system ID belongs to none, and can only be stopped until it is given one
+        (C(vgchange --systemid)). It runs as long as one of its volumes is active, and O(state=active)
+        activates all.
       - V(mpath) - all multipath devices of the host, each a volume named by its WWID. That such a pool runs is a note,
         and starting and stopping it change no device.
       - V(scsi) - all LUNs behind one HBA, each a volume named by its WWID. It runs if that is noted and the HBA is
@@ -270,7 +272,7 @@ options:
         or file system of the right format that others have made becomes the pool's, with all that is in it
         (RV(pool.adopted)).
       - V(overwrite) - what is on the devices that are named may be lost. A device in use, one of another volume group,
-        or one that could not be looked at is refused all the same.
+        a PV that a filter hides from LVM, or one that could not be looked at is refused all the same.
       - With V(dir), V(iscsi), V(mpath), V(netfs) and V(scsi) nothing is ever overwritten, and this means V(if_needed).
     type: str
     choices: [if_needed, never, overwrite]

@@ -114,7 +114,7 @@ volume_groups:
       description: The host that it belongs to. V(null) if to none.
       type: str
     belongs_here:
-      description: Whether this host may use it.
+      description: Whether this host may use it. One on LUNs that belongs to no host may not be used by any.
       type: bool
     tags:
       description: Its tags; V(virt.san) if this collection has made it.

@@ -35,7 +35,8 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     WantedVolume,
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.base import Seen
-from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name, group_of
+from ansible_collections.virt.san.plugins.module_utils._pools.group import ownerless
+from ansible_collections.virt.san.plugins.module_utils._pools.logical import group_name, group_of, sight_of
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
     CreateVolume,
@@ -61,7 +62,7 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
     """
     pool = sight.pool
     group = None if pool is None else group_of(pool, seen)
-    if group is None:
+    if pool is None or group is None:
         return sight
     lv = next((one for one in group.volumes if one.name == wanted.name), None)
     sight = replace(
@@ -70,7 +71,7 @@ def look(host: Host, sight: VolumeSight, seen: Seen, wanted: WantedVolume, other
         free=group.free,
         unit=group.extent,
         thin_pools=tuple(one.name for one in group.volumes if one.is_thin_pool),
-        hindrance=_hindrance(group),
+        hindrance=_hindrance(pool, seen, group),
     )
     if lv is None:
         return _with_source(host, sight, wanted, group)
@@ -115,7 +116,9 @@ def _with_source(host: Host, sight: VolumeSight, wanted: WantedVolume, group: Gr
     return with_source(host, sight, path, wanted.clone_from.format) if path.startswith("/") else sight
 
 
-def _hindrance(group: Group) -> str:
+def _hindrance(pool: PoolDefinition, seen: Seen, group: Group) -> str:
+    if group.unowned:
+        return ownerless(sight_of(pool, seen), group, "nothing in it is changed here")
     if not group.missing:
         return ""
     return f"{group.lack}: nothing in it can be changed until it is back. {group.remedy}"

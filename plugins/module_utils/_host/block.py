@@ -83,6 +83,19 @@ def _lower(host: Host, name: str) -> list[str]:
     return host.entries(f"/sys/block/{name}/slaves")
 
 
+def foundations(host: Host, name: str) -> frozenset[str]:
+    """Return a device and all that it lies on: its disk if it is a partition, and what is below dm and md devices."""
+    found, pending = {name}, [name]
+    while pending:
+        one = pending.pop()
+        link = host.link(f"/sys/class/block/{one}")
+        disk = BlockDevice(one, "", link).disk if link is not None else None
+        below = {disk} if disk is not None else set(_lower(host, one))
+        pending += below - found
+        found |= below
+    return frozenset(found)
+
+
 def read_size(host: Host, folder: str) -> int:
     """Return a disk's size in bytes, by its folder in sysfs; 0 when it is gone or not known yet."""
     return parse_sectors(host.read(f"{folder}/size"))

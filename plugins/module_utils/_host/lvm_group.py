@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
-from ansible_collections.virt.san.plugins.module_utils._host import lvm_conf
+from ansible_collections.virt.san.plugins.module_utils._host import block, lvm_conf
 from ansible_collections.virt.san.plugins.module_utils._host.bare import exact_name, read_bare
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host, parse_properties
 from ansible_collections.virt.san.plugins.module_utils._host.lvm import parse_report, refuse_dead
@@ -29,11 +29,11 @@ _COLUMNS = {
     "pvs": "pv_uuid,pv_name,pv_size,dev_size,pv_used,pe_start,pv_missing,pv_duplicate,"
     "vg_uuid,vg_name,vg_size,vg_free,vg_extent_size,vg_systemid,vg_lock_type,vg_tags,vg_exported",
     "lvs": "lv_uuid,lv_name,vg_uuid,lv_path,lv_size,lv_active,lv_device_open,lv_layout,pool_lv,origin,"
-    "data_percent,lv_snapshot_invalid,lv_tags,lv_kernel_major,lv_kernel_minor",
+    "data_percent,lv_snapshot_invalid,lv_skip_activation,lv_tags,lv_kernel_major,lv_kernel_minor",
 }
 _ROWS = {"pvs": "pv", "lvs": "lv"}
 _REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix", "--foreign", "--shared")
-INVALID = ("snapshot invalid", "1")
+INVALID, SKIPPED = ("snapshot invalid", "1"), ("skip activation", "1")
 """In words, or where lvm.conf has numbers for what is yes or no."""
 PARTIAL = (0, 5)
 """Exit codes: 5 where something is wrong with some group; the report is there nevertheless."""
@@ -43,6 +43,8 @@ class _Machine(NamedTuple):
     host: Host
     wwids: Mapping[str, Wwid | None]
     uses: Mapping[str, tuple[Use, ...]]
+    shared: frozenset[str]
+    """Kernel names of LUNs."""
 
 
 def read_groups(host: Host, units: Iterable[LogicalUnit], uses: bool = True) -> GroupSight:
@@ -62,6 +64,7 @@ def read_groups(host: Host, units: Iterable[LogicalUnit], uses: bool = True) -> 
         host,
         {name: unit.wwid for unit in luns for name in unit.kernel_names},
         {name: device.uses for name, device in read_bare(host, active).items()} if active else {},
+        frozenset(name for unit in luns if unit.shared for name in unit.kernel_names),
     )
     groups, orphans = compose(machine, rows)
     used = [exact_name(host, row["pv_name"]) or "" for row in _ask(host, "pvs", None)] if uses else []
@@ -133,6 +136,7 @@ def _pv(machine: _Machine, row: Mapping[str, Any]) -> GroupPv:
         start=_bytes(row["pe_start"]),
         wwid=machine.wwids.get(kernel),
         duplicate=bool(row.get("pv_duplicate")),
+        shared=bool(kernel) and not machine.shared.isdisjoint(block.foundations(machine.host, kernel)),
     )
 
 
@@ -155,6 +159,7 @@ def _volume(machine: _Machine, row: Mapping[str, Any]) -> GroupVolume:
         kernel=kernel,
         # One that is not active is told to be invalid as well: the kernel has not been asked.
         invalid=active and str(row.get("lv_snapshot_invalid") or "") in INVALID,
+        skipped=str(row.get("lv_skip_activation") or "") in SKIPPED,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.virt.san.plugins.module_utils._model.fabric import Hba, IscsiSession
+from ansible_collections.virt.san.plugins.module_utils._model.fabric import SAN_TRANSPORTS, Hba, IscsiSession
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Hctl, Wwid, decode_lun
 
 _WWID_PREFIXES = {"t10": "1", "eui": "2", "naa": "3", "name": "8"}
@@ -172,6 +172,11 @@ class LogicalUnit:
         """Names of all its whole devices, "sdb", "dm-3"."""
         own = frozenset(path.device for path in self.paths)
         return own if self.map is None else own | {self.map.dm}
+
+    @property
+    def shared(self) -> bool:
+        """Tell whether other hosts may see it: it is of a SAN, or has a map. If not, it is a disk of the host's own."""
+        return self.map is not None or any(path.transport in SAN_TRANSPORTS for path in self.paths)
 
     def is_known_as(self, wwids: Container[str]) -> bool:
         """Tell whether one of `wwids` is this unit's WWID, or a name it gives itself in any of its designators."""

@@ -77,6 +77,8 @@ class GroupPv:
     wwid: Wwid | None = None
     duplicate: bool = False
     """Another device carries the same PV."""
+    shared: bool = False
+    """It is on a LUN, which other hosts may see, or lies on one."""
 
     @property
     def missing(self) -> bool:
@@ -139,6 +141,8 @@ class GroupVolume:
     tags: tuple[str, ...] = ()
     invalid: bool = False
     """Of a snapshot: its space has run full, and it is lost."""
+    skipped: bool = False
+    """It stays as it is when its group is activated: LVM's default for snapshots of thin volumes."""
 
     @property
     def is_thin(self) -> bool:
@@ -177,13 +181,25 @@ class Group:
     extent: int
     """Bytes of one extent."""
     system_id: str = ""
-    """The host it belongs to; empty: whoever sees it."""
+    """The host it belongs to; empty: to LVM, whoever sees it."""
     lock_type: str = ""
     """Set where lvmlockd shares it between hosts."""
     tags: tuple[str, ...] = ()
     exported: bool = False
     pvs: tuple[GroupPv, ...] = ()
     volumes: tuple[GroupVolume, ...] = ()
+
+    @property
+    def idle(self) -> tuple[GroupVolume, ...]:
+        """Return volumes that are not active, and would be if the group were activated.
+
+        Pools and snapshots with space of their own are not asked: LVM activates them along with others.
+        """
+        return tuple(
+            one
+            for one in self.volumes
+            if not (one.active or one.skipped or "pool" in one.layout.split(",") or (one.origin and not one.is_thin))
+        )
 
     @property
     def made_here(self) -> bool:
@@ -229,9 +245,18 @@ class Group:
     def label(self) -> str:
         return f"volume group {self.name} ({self.uuid})"
 
+    @property
+    def unowned(self) -> bool:
+        """Tell whether nothing keeps hosts from using it at once: several may see it, and it belongs to none."""
+        return not self.system_id and not self.lock_type and any(pv.shared for pv in self.pvs)
+
+    def is_foreign_to(self, system: str) -> bool:
+        """Tell whether it is another host's than that with this system ID."""
+        return not self.lock_type and self.system_id not in ("", system)
+
     def belongs_to(self, system: str) -> bool:
         """Tell whether the host with this system ID may use it."""
-        return bool(self.lock_type) or self.system_id in ("", system)
+        return not self.unowned and not self.is_foreign_to(system)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -268,3 +293,7 @@ class GroupSight:
     def group_on(self, kernel: str) -> Group | None:
         """Return the group that a device belongs to."""
         return next((group for group in self.groups for pv in group.pvs if kernel and pv.kernel == kernel), None)
+
+    def has_orphan(self, kernel: str) -> bool:
+        """Tell whether a device is a PV in no group."""
+        return any(pv.kernel == kernel for pv in self.orphans)

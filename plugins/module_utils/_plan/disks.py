@@ -17,7 +17,6 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
 )
 from ansible_collections.virt.san.plugins.module_utils._model.block import LogicalUnit, San
 from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDevice, Disk, device_path, wwid_in
-from ansible_collections.virt.san.plugins.module_utils._model.fabric import SAN_TRANSPORTS
 from ansible_collections.virt.san.plugins.module_utils._plan.guard import label, paths_of
 from ansible_collections.virt.san.plugins.module_utils._plan.named import Named, require
 
@@ -75,7 +74,7 @@ def _resolve(sight: Sight, name: str) -> Disk:
         return disk_of(sight, unit)
     device = sight.bare[kernel]
     whole = next((unit for unit in sight.san.luns if device.part_of in unit.kernel_names), None)
-    if whole is not None and not _is_own(whole):
+    if whole is not None and whole.shared:
         raise RefusedError(
             f"{name} is a partition of the LUN {label(whole)}. Other hosts see the LUN as a whole, and a size that "
             "grows is that of the whole: name the LUN itself",
@@ -88,8 +87,7 @@ def disk_of(sight: Sight, unit: LogicalUnit) -> Disk:
     """Return the device to use for a unit. Raises what `resolve` raises."""
     if unit.problem:
         raise IdentityError(f"{label(unit)}: {unit.problem}. Correct the mapping on the array, then rescan")
-    own = _is_own(unit)
-    if unit.wwid is None and not own:
+    if unit.wwid is None and unit.shared:
         raise IdentityError(
             f"{label(unit)} ({paths_of(unit)}) says of itself nothing it could be known by, and another LUN may "
             "take its place unseen; give it a WWID on the array"
@@ -103,12 +101,7 @@ def disk_of(sight: Sight, unit: LogicalUnit) -> Disk:
     kernel = unit.map.dm if unit.map else unit.paths[0].device
     bare = sight.bare.get(kernel)
     read_only = unit.map.read_only if unit.map else bool(bare and bare.read_only)
-    return Disk(unit.device, kernel, unit.size, unit.wwid, None if own else unit, read_only, unit.uses)
-
-
-def _is_own(unit: LogicalUnit) -> bool:
-    """Tell whether it is a disk of the host's own, which no other host sees: not of a SAN, and without a map."""
-    return unit.map is None and not any(path.transport in SAN_TRANSPORTS for path in unit.paths)
+    return Disk(unit.device, kernel, unit.size, unit.wwid, unit if unit.shared else None, read_only, unit.uses)
 
 
 def _should_have_map(san: San, unit: LogicalUnit) -> bool:
@@ -118,4 +111,4 @@ def _should_have_map(san: San, unit: LogicalUnit) -> bool:
     """
     if len(unit.paths) > 1:
         return True
-    return san.multipath_running and not _is_own(unit) and {path.transport for path in unit.paths} != {"sas"}
+    return san.multipath_running and unit.shared and {path.transport for path in unit.paths} != {"sas"}

@@ -125,6 +125,8 @@ class Seen:
     """The same for what the pool has made itself, where it is to be stopped."""
     remove_devices: bool = False
     """Not seen, but asked for: devices that are not named may be taken away."""
+    whole: bool = False
+    """The same: the pool is to run, and one that only runs in part does not."""
     copies: tuple[str, ...] = ()
     """Other runs at work on volumes, without the host's lock. Only looked for where a pool is to be stopped."""
     staying: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from ansible_collections.virt.san.plugins.module_utils._errors import InUseError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._model.contents import LVM_LABEL
 from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk, device_path
 from ansible_collections.virt.san.plugins.module_utils._model.group import GroupSight
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
@@ -60,10 +61,14 @@ def prepare(seen: Seen, found: Inspected, overwrite: bool) -> tuple[Step, ...]:
 
 
 def refuse_members(sight: GroupSight | None, devices: Iterable[Inspected]) -> None:
-    """Raise RefusedError for devices of a volume group: it may be in use on a host that this one knows nothing of."""
+    """Raise RefusedError for devices of a volume group: it may be in use on a host that this one knows nothing of.
+
+    A label that LVM says nothing of is that of a group that is not known.
+    """
+    sight = sight or GroupSight()
     for one in devices:
-        group = None if sight is None else sight.group_on(one.disk.kernel)
-        if group is not None and sight is not None:
+        group = sight.group_on(one.disk.kernel)
+        if group is not None:
             owner = f" of host {group.system_id}" if group.system_id not in ("", sight.system_id) else ""
             raise RefusedError(
                 f"{one.disk.label} is a PV of {group.label}{owner}; not even build: overwrite takes it from a group. "
@@ -71,6 +76,14 @@ def refuse_members(sight: GroupSight | None, devices: Iterable[Inspected]) -> No
                 wwid=one.disk.wwid,
                 volume_group=group.name,
                 system_id=group.system_id or None,
+            )
+        label = next((found for found in one.contents.signatures if found.kind == LVM_LABEL), None)
+        if label is not None and not sight.has_orphan(one.disk.kernel):
+            raise RefusedError(
+                f"{one.disk.label} is a PV ({label}), and LVM of this host does not tell of which group; not even "
+                "build: overwrite takes it from one. Look for a filter or global_filter in lvm.conf that hides it, and "
+                "have it accept the device. If it is in no group, pvremove on a host whose LVM sees it leaves it blank",
+                wwid=one.disk.wwid,
             )
 
 

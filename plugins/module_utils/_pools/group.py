@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible_collections.virt.san.plugins.module_utils._errors import (
     AmbiguousError,
@@ -87,20 +87,21 @@ def find(sight: GroupSight, name: str) -> Group | None:
 def plan_group(sight: GroupSight, wanted: Wanted) -> GroupPlan:
     """Return what makes the group, or what changes it.
 
-    Raises what `find` and `clear` raise, RefusedError for a group of another host or of foreign origin that would have
-    to change, NotFoundError for one that is not there and that no device is named for.
+    Raises what `find` and `clear` raise, RefusedError for a group of another host, of none, or of foreign origin that
+    would have to change, NotFoundError for one that is not there and that no device is named for.
     """
     group = find(sight, wanted.name)
     if group is None:
         return _create(sight, wanted)
     changes = _Changes.of(sight, group, wanted)
     if not changes.any:
-        return GroupPlan((), _state(group), _state(group), _drift(group, changes))
-    _require_ours(sight, group, f"it would have to change: {changes}")
+        return GroupPlan((), _state(group), _state(group), _drift(sight, group, changes))
+    for one in (group, changes.applied(group)):
+        _require_ours(sight, one, f"it would have to change: {changes}")
     if group.missing:
         raise lacking(group, f"{changes} has to wait until it is back")
     steps = (*_add(sight, group, wanted, changes), *_grow(group, changes), *_take_away(group, changes))
-    return GroupPlan(steps, _state(group), _state(changes.applied(group)), _drift(group, changes))
+    return GroupPlan(steps, _state(group), _state(changes.applied(group)), _drift(sight, group, changes))
 
 
 # Making
@@ -176,8 +177,8 @@ class _Changes:
         grown = {pv.uuid: size for pv, size in self.grown}
         stay = (replace(pv, size=grown.get(pv.uuid, pv.size)) for pv in group.pvs if pv not in self.removed)
         new = (
-            GroupPv("", one.disk.path, one.disk.kernel, one.disk.size, one.disk.size, wwid=one.disk.wwid)
-            for one in self.added
+            GroupPv("", disk.path, disk.kernel, disk.size, disk.size, wwid=disk.wwid, shared=disk.shared)
+            for disk in (one.disk for one in self.added)
         )
         return replace(group, pvs=(*stay, *new))
 
@@ -192,6 +193,8 @@ def _require_ours(sight: GroupSight, group: Group, why: str) -> None:
     """Raise RefusedError unless this host may change a group."""
     if group.exported:
         raise RefusedError(f"{group.label} is exported; {why}. Import it on the host it is for (vgimport)")
+    if group.unowned:
+        raise RefusedError(ownerless(sight, group, why), volume_group=group.name)
     if not group.belongs_to(sight.system_id):
         raise RefusedError(
             f"{group.label} belongs to host {group.system_id}; {why}. Do it there. If that host is gone for good: "
@@ -206,6 +209,18 @@ def _require_ours(sight: GroupSight, group: Group, why: str) -> None:
         )
 
 
+def ownerless(sight: GroupSight, group: Group, so: str) -> str:
+    """Say of a group on LUNs that it belongs to no host, and how it gets one. `so`: what follows from that."""
+    here, first = sight.system_id, ""
+    if not here:
+        here = "$(uname -n)"
+        first = 'give this host a system ID (global/system_id_source = "uname" in /etc/lvm/lvmlocal.conf), then '
+    return (
+        f"{group.label} is on LUNs and has no system ID, so that every host that sees them may change it; {so}. To "
+        f"give it to this host: {first}vgchange --systemid {here} {group.name}, while no other has its volumes active"
+    )
+
+
 def _add(sight: GroupSight, group: Group, wanted: Wanted, changes: _Changes) -> list[Step]:
     if not changes.added:
         return []
@@ -218,10 +233,15 @@ def _grow(group: Group, changes: _Changes) -> list[Step]:
 
 
 def _take_away(group: Group, changes: _Changes) -> list[Step]:
-    """Return what takes devices out of a group. Raises RefusedError where the rest has no room for what is on them."""
+    """Return what takes devices out of a group.
+
+    Raises RefusedError where the rest has no room for what is on them, and where other hosts may be writing to them.
+    """
     blank = [UnlabelDevice(_disk(pv), pv.uuid) for pv in (*changes.removed, *changes.left)]
     if not changes.removed:
         return list(blank)
+    if group.lock_type:
+        _refuse_locked(group, "take devices out of it with vgreduce")
     after = changes.applied(group)
     room = sum(pv.size - pv.used for pv in after.pvs)
     moved = sum(pv.used for pv in changes.removed)
@@ -247,9 +267,9 @@ def _leftovers(sight: GroupSight, name: str, wanted: Iterable[str]) -> tuple[Gro
     )
 
 
-def _drift(group: Group, changes: _Changes) -> tuple[str, ...]:
+def _drift(sight: GroupSight, group: Group, changes: _Changes) -> tuple[str, ...]:
     """Return what is otherwise than asked for and stays so."""
-    told = []
+    told = [ownerless(sight, group, "it is neither activated nor changed here")] if group.unowned else []
     if changes.unnamed:
         names = ", ".join(pv.label for pv in changes.unnamed)
         told.append(f"{group.label} is also on {names}, not named in the task; remove_devices: true would take it out")
@@ -269,7 +289,7 @@ def lacking(group: Group, so: str) -> RefusedError:
 def plan_activate(sight: GroupSight, name: str) -> tuple[Step, ...]:
     """Return what activates a group.
 
-    Raises NotFoundError, RefusedError for one of another host or with a PV missing.
+    Raises NotFoundError, RefusedError for one of another host, of none, or with a PV missing.
     """
     group = find(sight, name)
     if group is None:
@@ -295,7 +315,7 @@ def plan_deactivate(sight: GroupSight, name: str) -> tuple[Step, ...]:
 def plan_remove(sight: GroupSight, name: str) -> tuple[Step, ...]:
     """Return what removes a group, its volumes and its labels, so that its devices are blank after.
 
-    Raises InUseError, RefusedError for a group of another host or of foreign origin, or with a PV missing.
+    Raises InUseError, RefusedError for a group of another host, of none, or of foreign origin, or with a PV missing.
     """
     group = find(sight, name)
     left = tuple(UnlabelDevice(_disk(pv), pv.uuid) for pv in _leftovers(sight, name, ()))
@@ -303,12 +323,17 @@ def plan_remove(sight: GroupSight, name: str) -> tuple[Step, ...]:
         return left
     _require_ours(sight, group, "all that is in it would be removed")
     if group.lock_type:
-        raise RefusedError(f"{group.label} is shared by lvmlockd ({group.lock_type}): remove it with vgremove")
+        _refuse_locked(group, "remove it with vgremove")
     if group.missing:
         raise lacking(group, "what is on that would stay (delete_contents: false forgets the pool alone)")
     _refuse_held(group, "removing it")
     active = [DeactivateGroup(group)] if any(volume.active for volume in group.volumes) else []
     return (*active, RemoveGroup(group), *(UnlabelDevice(_disk(pv), pv.uuid) for pv in group.pvs), *left)
+
+
+def _refuse_locked(group: Group, instead: str) -> NoReturn:
+    """Raise RefusedError: a LUN that is erased is reserved, and other hosts could not write to it any more."""
+    raise RefusedError(f"{group.label} is shared by lvmlockd ({group.lock_type}): {instead}")
 
 
 def _refuse_held(group: Group, purpose: str) -> None:

@@ -4,7 +4,7 @@
 """Pools of type logical: a volume group of LVM on LUNs, whose volumes are the pool's.
 
 The group belongs to the host that made it, and may be seen by all. On another host the pool can be defined, is found
-built, and cannot be started.
+built, and cannot be started. One on LUNs that belongs to no host can only be stopped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ TAKEN = ("devices", "name", "format")
 
 
 class LogicalPool:
-    """It runs as long as a volume of the group is active. One without volumes runs if that is noted."""
+    """It runs as long as a volume of the group is active. One without volumes runs if that is noted.
+
+    Where it is to run all volumes have to be active. A group that lvmlockd shares has some active on other hosts.
+    """
 
     name = "logical"
 
@@ -54,7 +57,9 @@ class LogicalPool:
 
     def is_running(self, pool: PoolDefinition, seen: Seen) -> bool:
         group = group_of(pool, seen)
-        if group is None or not group.belongs_to(sight_of(pool, seen).system_id):
+        if group is None or group.is_foreign_to(sight_of(pool, seen).system_id):
+            return False
+        if seen.whole and group.idle and not group.lock_type:
             return False
         return any(volume.active for volume in group.volumes) or (seen.noted and not group.volumes)
 

@@ -143,6 +143,7 @@ def plan_pool(known: Known, wanted: Wanted, seen: Seen, kind: PoolType, new_uuid
     pool = definition(known, wanted, new_uuid)
     if pool is None:
         return plan_nothing(known)
+    seen = replace(seen, whole=wanted.state == "active")
     live = running_definition(known, seen, kind, pool)
     if wanted.state == "absent":
         return _absent(known, wanted, seen, kind, live)

@@ -59,13 +59,14 @@ def seen(number: int, *found: Signature, size: int = SIZE) -> Inspected:
 
 
 def pv(number: int, used: int = 0, size: int = USABLE, device_size: int = SIZE, **facts: Any) -> GroupPv:
-    told = {"uuid": pv_uuid(NAME, wwid(number)), "path": f"/dev/mapper/lun{number}", "kernel": f"dm-{number}", **facts}
-    return GroupPv(size=size, device_size=device_size, used=used, start=MIB, wwid=wwid(number), **told)
+    told = {"uuid": pv_uuid(NAME, wwid(number)), "path": f"/dev/mapper/lun{number}", "kernel": f"dm-{number}"}
+    known: dict[str, Any] = {**told, "shared": True, **facts}
+    return GroupPv(size=size, device_size=device_size, used=used, start=MIB, wwid=wwid(number), **known)
 
 
 def gone(number: int, **facts: Any) -> GroupPv:
     """Return a PV whose device is not there, as LVM tells of it."""
-    return replace(pv(number, device_size=0, path="", kernel="", **facts), wwid=None)
+    return replace(pv(number, device_size=0, path="", kernel="", shared=False, **facts), wwid=None)
 
 
 def volume(name: str, active: bool = True, **facts: Any) -> GroupVolume:

@@ -154,6 +154,16 @@ def test_a_device_that_is_missing(machine: LvmMachine) -> None:
     assert machine.ran == []
 
 
+def test_a_group_on_luns_that_belongs_to_no_host(machine: LvmMachine) -> None:
+    machine.put("a")
+    machine.group = replace(machine.group, system_id="")
+    assert not run(machine, capacity=EXTENT).changed
+    for more in ({"capacity": 2 * EXTENT}, {"state": "absent"}, {"name": "b", "capacity": EXTENT}):
+        with pytest.raises(RefusedError, match=r"has no system ID.*vgchange --systemid"):
+            run(machine, **more)
+    assert machine.ran == []
+
+
 def test_snapshots(machine: LvmMachine) -> None:
     machine.put("a", 4)
     machine.put("s", 1, origin="a", percent=10.0)

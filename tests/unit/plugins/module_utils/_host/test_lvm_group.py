@@ -26,7 +26,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.lvm_conf import (
 from ansible_collections.virt.san.plugins.module_utils._host.lvm_group import read_groups, read_system_id
 from ansible_collections.virt.san.plugins.module_utils._model.group import Group, GroupPv, GroupVolume
 from ansible_collections.virt.san.plugins.module_utils._model.lvm_devices import Setting
-from ansible_collections.virt.san.tests.unit.support.multipathing import unit, wwid
+from ansible_collections.virt.san.tests.unit.support.multipathing import path, unit, wwid
 
 MIB = 2**20
 PV = {
@@ -141,7 +141,7 @@ def test_a_group(machine) -> None:
             system_id="kvm2",
             tags=("virt.san", "other"),
             pvs=(
-                GroupPv("pv-1", "/dev/mapper/data", "dm-1", 60 * MIB, 64 * MIB, 8 * MIB, MIB, wwid(1)),
+                GroupPv("pv-1", "/dev/mapper/data", "dm-1", 60 * MIB, 64 * MIB, 8 * MIB, MIB, wwid(1), shared=True),
                 GroupPv("pv-2", "", "", 60 * MIB, 0, 8 * MIB, MIB),
             ),
             volumes=(GroupVolume("lv-2", "root", "/dev/guests/root", 8 * MIB, layout="linear"),),
@@ -163,6 +163,25 @@ def test_groups_come_by_name_whatever_their_devices_are_called(machine) -> None:
     host, _lvm = machine(pvs=pvs, vgs=(other, twin, VG))
     found = read_groups(host, []).groups
     assert [(one.name, one.uuid) for one in found] == [("guests", "vg-1"), ("guests", "vg-2"), ("zoo", "vg-0")]
+
+
+@pytest.mark.parametrize(("lun", "shared"), [("dm-1", True), ("sdz", False)])
+def test_what_lies_on_a_lun_is_shared(machine, lun, shared) -> None:
+    """Here an md device that is made of a partition of it."""
+    host, _lvm = machine(pvs=({**PV, "pv_name": "/dev/md0"},))
+    top = Path(host.root)
+    links = {"dm-5": "virtual/block/dm-5", "md0": "virtual/block/md0", "sdz": "sdz/block/sdz"}
+    links["sdz1"] = f"{links['sdz']}/sdz1"
+    for name, lies in links.items():
+        (top / "sys/class/block" / name).symlink_to(f"../../devices/{lies}")
+        (top / "sys/devices" / lies).mkdir(parents=True)
+    below = {"md0": ["dm-5", "sdz1"], "dm-5": [lun]}
+    for name, lower in below.items():
+        for one in lower:
+            (top / "sys/block" / name / "slaves" / one).mkdir(parents=True)
+    own = unit(2, ways=(replace(path("sdz", 2), transport="ata"),))
+    (group,) = read_groups(host, [unit(1, name="data"), own]).groups
+    assert group.pvs[0].shared is shared
 
 
 def test_who_only_looks_asks_lvm_once_for_each_kind(machine) -> None:
@@ -208,6 +227,13 @@ def test_a_snapshot_that_has_run_full(machine, active: str, told: str, invalid: 
     host, _lvm = machine(lvs=({**IDLE, "origin": "root", "lv_active": active, "lv_snapshot_invalid": told},))
     (volume,) = read_groups(host, []).groups[0].volumes
     assert volume.invalid is invalid
+
+
+@pytest.mark.parametrize(("told", "skipped"), [("skip activation", True), ("1", True), ("", False), ("0", False)])
+def test_a_volume_that_is_not_activated_with_its_group(machine, told: str, skipped: bool) -> None:
+    host, _lvm = machine(lvs=({**IDLE, "lv_skip_activation": told},))
+    (volume,) = read_groups(host, []).groups[0].volumes
+    assert volume.skipped is skipped
 
 
 def test_something_wrong_with_some_group_is_no_failure(machine) -> None:

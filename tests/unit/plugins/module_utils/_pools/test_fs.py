@@ -394,7 +394,9 @@ def test_a_pv_of_a_group_is_never_taken() -> None:
     seen = Seen(devices={ONE: Inspected(disk(1), Contents((label_of(1),), 536))}, groups=sight(group(pv(1))))
     with pytest.raises(RefusedError, match="is a PV of"):
         KIND.build(VMS, seen, overwrite=True)
-    unused = replace(seen, groups=sight())
+    with pytest.raises(RefusedError, match=r"does not tell of which group.*filter"):
+        KIND.build(VMS, replace(seen, groups=sight()), overwrite=True)
+    unused = replace(seen, groups=sight(orphans=(pv(1),)))
     assert isinstance(KIND.build(VMS, unused, overwrite=True)[-1], MakeFilesystem)
 
 

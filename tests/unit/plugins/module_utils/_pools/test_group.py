@@ -20,9 +20,17 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     RefusedError,
 )
 from ansible_collections.virt.san.plugins.module_utils._model.block import Use
-from ansible_collections.virt.san.plugins.module_utils._model.group import parse_group_name, pv_uuid, system_id
+from ansible_collections.virt.san.plugins.module_utils._model.contents import Contents
+from ansible_collections.virt.san.plugins.module_utils._model.disk import Disk
+from ansible_collections.virt.san.plugins.module_utils._model.group import (
+    TAG,
+    GroupPv,
+    parse_group_name,
+    pv_uuid,
+    system_id,
+)
 from ansible_collections.virt.san.plugins.module_utils._model.ids import Wwid
-from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice
+from ansible_collections.virt.san.plugins.module_utils._pools.blank import BlankDevice, Inspected
 from ansible_collections.virt.san.plugins.module_utils._pools.group import (
     Wanted,
     plan_activate,
@@ -48,6 +56,7 @@ from ansible_collections.virt.san.tests.unit.support.groups import (
     EXT4,
     EXTENT,
     HERE,
+    MIB,
     NAME,
     SIZE,
     USABLE,
@@ -113,6 +122,14 @@ def test_a_pv_of_another_group_is_never_taken() -> None:
     assert refused.value.details["system_id"] == ELSEWHERE
 
 
+@pytest.mark.parametrize("uuid", ["other", ""])
+def test_a_pv_that_a_filter_hides_is_never_taken(uuid) -> None:
+    """LVM says nothing of it, and the label that is there anyway says that it is somebody's."""
+    for overwrite in (False, True):
+        with pytest.raises(RefusedError, match=r"does not tell of which group.*global_filter"):
+            plan_group(sight(), Wanted(NAME, (seen(1, label_of(1, uuid)),), overwrite=overwrite))
+
+
 def test_no_devices_named_and_no_group() -> None:
     with pytest.raises(NotFoundError, match="seen are data"):
         plan_group(sight(group(name="data")), Wanted(NAME))
@@ -135,6 +152,45 @@ def test_lvmlockd_shares_a_group() -> None:
     assert kinds(plan_activate(sight(shared), NAME)) == [ActivateGroup]
     with pytest.raises(RefusedError, match="lvmlockd"):
         plan_remove(sight(shared), NAME)
+    two = group(pv(1), pv(2), lock_type="sanlock")
+    with pytest.raises(RefusedError, match=r"lvmlockd.*vgreduce"):
+        plan_group(sight(two), Wanted(NAME, (seen(1),), remove_devices=True))
+
+
+@pytest.mark.parametrize("tags", [(), (TAG,)])
+@pytest.mark.parametrize(
+    ("system_id", "remedy"),
+    [
+        (HERE, rf"host: vgchange --systemid {HERE} {NAME}"),
+        ("", r"system_id_source.*vgchange --systemid \$\(uname -n\)"),
+    ],
+)
+def test_a_group_on_luns_that_belongs_to_no_host_is_left_alone(tags, system_id, remedy) -> None:
+    """To LVM of every host it is its own."""
+    idle = group(pv(1, device_size=2 * SIZE), system_id="", tags=tags, volumes=(volume("a", active=False),))
+    now = sight(idle, system_id=system_id)
+    for refused, why in (
+        (lambda: plan_activate(now, NAME), "active here"),
+        (lambda: plan_group(now, Wanted(NAME, (seen(1), seen(2)))), "adding /dev/mapper/lun2"),
+        (lambda: plan_remove(now, NAME), "all that is in it would be removed"),
+    ):
+        with pytest.raises(RefusedError, match=rf"has no system ID.*{why}.*{remedy}"):
+            refused()
+    plan = plan_group(now, Wanted(NAME, (seen(1),)))
+    assert (plan.steps, len(plan.warnings), "vgchange --systemid" in plan.warnings[0]) == ((), 1, True)
+    running = sight(replace(idle, volumes=(volume("a"),)), system_id=system_id)
+    assert kinds(plan_deactivate(running, NAME)) == [DeactivateGroup]
+
+
+def test_a_group_on_disks_of_the_host_alone_needs_no_system_id() -> None:
+    local = (Inspected(Disk("/dev/vdb", "vdb", SIZE), Contents()), Inspected(Disk("/dev/vdc", "vdc", SIZE), Contents()))
+    vdb = GroupPv("b", "/dev/vdb", "vdb", USABLE, SIZE, start=MIB)
+    own = group(vdb, system_id="", volumes=(volume("a", active=False),))
+    assert kinds(plan_activate(sight(own), NAME)) == [ActivateGroup]
+    assert kinds(plan_group(sight(own), Wanted(NAME, local)).steps) == [LabelDevice, ExtendGroup]
+    assert kinds(plan_remove(sight(own), NAME)) == [RemoveGroup, UnlabelDevice]
+    with pytest.raises(RefusedError, match=r"has no system ID.*adding /dev/mapper/lun1"):
+        plan_group(sight(own), Wanted(NAME, (local[0], seen(1))))
 
 
 def test_a_group_of_foreign_origin_keeps_what_it_has() -> None:

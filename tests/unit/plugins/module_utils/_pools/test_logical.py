@@ -98,6 +98,28 @@ def test_volumes_are_activated_and_deactivated() -> None:
             plan("inactive", look(sight(held), seen(1), noted=True), STARTED, force=force)
 
 
+def test_what_runs_in_part_is_brought_up_where_it_is_to_run() -> None:
+    """At boot a volume may fail, and nothing but this tries again."""
+    half = group(pv(1), volumes=(volume("a"), volume("b", active=False)))
+    now = look(sight(half), seen(1), noted=True)
+    for build in ("if_needed", "never"):
+        made = plan("active", now, STARTED, build=build)
+        assert (kinds(made), made.before == made.after) == ([ActivateGroup, NoteStarted], False)
+    assert (plan("present", now, STARTED).steps, plan("present", now, STARTED).running) == ((), True)
+    assert kinds(plan("inactive", now, STARTED)) == [DeactivateGroup, NoteStopped]
+    for facts in ({"lock_type": "sanlock"}, {"volumes": (volume("a"), *PASSIVE)}):
+        fine = replace(now, groups=sight(replace(half, **facts)))
+        assert plan("active", fine, STARTED).steps == ()
+
+
+PASSIVE = (
+    volume("snap", active=False, skipped=True, origin="a", pool="thin"),
+    volume("thin", active=False, layout="thin,pool"),
+    volume("cow", active=False, origin="a"),
+)
+"""Volumes that need not be active while their group is."""
+
+
 def test_removed() -> None:
     now = look(sight(WITH_DATA), seen(1), noted=True)
     assert kinds(plan("absent", now, STARTED)) == [DeactivateGroup, NoteStopped, Undefine]
@@ -208,6 +230,19 @@ def test_a_group_that_somebody_has_made() -> None:
     assert kinds(plan("present", theirs, pool=pool())) == [Define]
     with pytest.raises(NotFoundError, match="no device is named"):
         plan("present", look(sight()), pool=pool())
+
+
+def test_a_group_on_luns_that_belongs_to_no_host() -> None:
+    """Where it is active already, its pool runs, so that it can be stopped."""
+    orphan = replace(WITH_DATA, system_id="", tags=())
+    running, idle = look(sight(orphan)), look(sight(replace(orphan, volumes=(volume("a", active=False),))))
+    for state in ("present", "active"):
+        made = plan(state, running, Known(NAME, pool()), pool=pool())
+        assert (made.running, "has no system ID" in made.warnings[0]) == (True, True)
+    assert kinds(plan("inactive", running, Known(NAME, pool()), pool=None)) == [DeactivateGroup]
+    assert kinds(plan("absent", running, Known(NAME, pool()))) == [DeactivateGroup, Undefine]
+    with pytest.raises(RefusedError, match="has no system ID"):
+        plan("active", idle, Known(NAME, pool()), pool=pool())
 
 
 def test_one_group_is_one_pool() -> None:
