@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -93,14 +93,12 @@ class NativeVolumes:
     def compare(self, sight: VolumeSight, wanted: WantedVolume) -> Transfer | None:
         from ansible_collections.virt.san.plugins.module_utils._apply import volume_transfer
 
-        return volume_transfer.compare(self.host, sight, wanted, self.timeout)
+        pool = sight.pool
+        folders = () if pool is None else _folders((pool, *self.pools.look(pool.name).others.values()))
+        return volume_transfer.compare(self.host, sight, wanted, self.timeout, folders)
 
     def _look_into(self, known: Known, sight: VolumeSight, seen: Seen, wanted: WantedVolume) -> VolumeSight:
-        others = tuple(
-            other.target.path
-            for other in known.others.values()
-            if other.type in FOLDERS and other.target.path is not None
-        )
+        others = _folders(known.others.values())
         if sight.pool is None or sight.pool.type not in ROOMS:
             return sight
         return ROOMS[sight.pool.type]().look(self.host, sight, seen, wanted, others)
@@ -127,6 +125,11 @@ class NativeVolumes:
             volume_transfer.perform(self.host, step, timeout, apart)
         elif not self.pools.perform(step):
             raise SanError(f"{step.describe()}: nobody knows how")
+
+
+def _folders(pools: Iterable[PoolDefinition]) -> tuple[str, ...]:
+    """Return where the images of these pools lie."""
+    return tuple(pool.target.path for pool in pools if pool.type in FOLDERS and pool.target.path is not None)
 
 
 def list_volumes(host: Host, pool: PoolDefinition, seen: Seen, deadline: float) -> list[Volume] | None:

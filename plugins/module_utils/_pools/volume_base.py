@@ -32,6 +32,8 @@ class Transfer:
     same: bool = False
     """There is nothing to carry over."""
     problem: str = ""
+    replaces: VolumeSight | None = None
+    """The file whose place would be taken, as a volume, with who uses it and what reads from it."""
 
 
 @dataclass(frozen=True)

@@ -75,13 +75,7 @@ def plan_volume(pool_name: str, wanted: WantedVolume, sight: VolumeSight, kind: 
             "by hand",
             pool=pool.name,
         )
-    plan = _plan(pool, with_capacity(wanted, sight), sight, kind)
-    if wanted.upload_from is not None:
-        if sight.volume is not None and sight.transfer is not None and not sight.transfer.same:
-            _refuse_in_use(sight, sight.volume, f"writing to volume {wanted.name} in pool {pool.name}")
-        plan = upload(pool, kind.path(pool, wanted.name, sight), wanted, sight, plan)
-    elif wanted.download_to is not None:
-        plan = download(pool, wanted, sight, plan)
+    plan = _with_bytes(pool, wanted, sight, kind, _plan(pool, with_capacity(wanted, sight), sight, kind))
     if plan.steps and sight.hindrance:
         raise RefusedError(f"{plan.steps[0].describe()}: refused, {sight.hindrance}", pool=pool.name)
     return plan
@@ -93,6 +87,23 @@ def _plan(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind: 
     if sight.volume is None:
         return _create(pool, wanted, sight, kind)
     return _change(pool, wanted, sight, kind, sight.volume)
+
+
+def _with_bytes(
+    pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind: VolumeKind, plan: VolumePlan
+) -> VolumePlan:
+    """Return the plan with what carries bytes to the volume, or from it. Nothing that is in use is written over."""
+    file = sight.transfer
+    if wanted.upload_from is not None:
+        if sight.volume is not None and file is not None and not file.same:
+            _refuse_in_use(sight, sight.volume, f"writing to volume {wanted.name} in pool {pool.name}")
+        return upload(pool, kind.path(pool, wanted.name, sight), wanted, sight, plan)
+    if wanted.download_to is None:
+        return plan
+    there = None if file is None else file.replaces
+    if there is not None and there.volume is not None:
+        _refuse_in_use(there, there.volume, f"taking the place of {wanted.download_to}")
+    return download(pool, wanted, sight, plan)
 
 
 def _create(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind: VolumeKind) -> VolumePlan:

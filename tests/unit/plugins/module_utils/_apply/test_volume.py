@@ -347,6 +347,52 @@ class TestFilesOfTheHost:
         with pytest.raises(InUseError, match="may write to it"):
             run(machine, download_to="/copy")
 
+    def test_in_the_place_of_what_is_in_use(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        run(machine, upload_from="/f")
+        (machine.top / "more").mkdir()
+        copy = machine.top / "more/copy"
+        copy.write_bytes(b"disk")
+        machine.put_process(77, "qemu-system-x86", "/more/copy")
+        for check_mode in (True, False):
+            with pytest.raises(InUseError, match=r"place of /more/copy is refused, in use by guest qemu \(pid 77\)"):
+                run(machine, download_to="/more/copy", check_mode=check_mode)
+        shutil.rmtree(machine.top / "proc/77")
+        for folder in ("images", "more"):
+            top = machine.top / folder / "top"
+            top.write_bytes(qcow2(MIB, "/more/copy", "raw"))
+            with pytest.raises(InUseError, match=f"/{folder}/top would lose what it reads from there"):
+                run(machine, download_to="/more/copy")
+            top.unlink()
+        assert (copy.read_bytes(), sorted(os.listdir(machine.top / "more"))) == (b"disk", ["copy"])
+        download = transferring.download
+
+        def slow(*args: Any) -> list[int]:
+            machine.put_process(77, "qemu-system-x86", "/more/copy")
+            return download(*args)
+
+        monkeypatch.setattr(transferring, "download", slow)
+        with pytest.raises(ApplyError, match=r"guest qemu \(pid 77\) has opened /more/copy meanwhile"):
+            run(machine, download_to="/more/copy")
+        assert (copy.read_bytes(), sorted(os.listdir(machine.top / "more"))) == (b"disk", ["copy"])
+        shutil.rmtree(machine.top / "proc/77")
+        monkeypatch.setattr(transferring, "download", download)
+        assert run(machine, download_to="/more/copy").changed
+        machine.put_process(77, "qemu-system-x86", "/more/copy")
+        assert not run(machine, download_to="/more/copy").changed
+
+    def test_in_the_place_of_what_may_be_read(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_args: object) -> None:
+            raise OSError(5, "Input/output error")
+
+        run(machine, upload_from="/f")
+        for place in ("copy", "images/copy"):
+            (machine.top / place).write_bytes(b"disk")
+        monkeypatch.setattr(images, "read_from", fail)
+        with pytest.raises(RefusedError, match="not known who uses it: /images: Input/output error"):
+            run(machine, download_to="/images/copy")
+        (told,) = {line.split(" reads from ")[1] for line in run(machine, download_to="/copy").warnings}
+        assert told == "/copy is not known: Input/output error"
+
     def test_what_is_no_file(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
         run(machine, capacity=MIB)
         for option, why in (("upload_from", "/images is no file"), ("download_to", "/images is no file")):

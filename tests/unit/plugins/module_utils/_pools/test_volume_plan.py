@@ -518,6 +518,23 @@ class TestFilesOfTheHost:
             with pytest.raises(SanError, match=why):
                 replace(there, facts=facts).plan(asked)
 
+    @pytest.mark.parametrize(
+        ("seen", "why"),
+        [
+            ({"users": ("guest vm1 (pid 7)",)}, "taking the place of /f is refused, in use by guest vm1"),
+            ({"dependents": ("/images/top",)}, "/images/top would lose what it reads"),
+            ({"silent": {"/images": "no answer"}}, "not known who uses it: /images: no answer"),
+        ],
+    )
+    def test_not_in_the_place_of_what_is_used(self, seen: dict[str, Any], why: str) -> None:
+        before = VolumeSight(volume=image("f"), **seen)
+        file = Transfer(MIB, replaces=before)
+        there = replace(FILES, volumes={"a": image("a")}, facts={"transfer": file})
+        with pytest.raises(RefusedError, match=why):
+            there.plan(wanted(download_to="/f"))
+        told = replace(file, replaces=VolumeSight(volume=image("f"), warnings=("not known",)))
+        assert replace(there, facts={"transfer": told}).plan(wanted(download_to="/f")).warnings == ("not known",)
+
 
 class TestTakingAway:
     def test_shrinking_has_to_be_allowed(self) -> None:
