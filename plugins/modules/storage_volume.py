@@ -17,7 +17,8 @@ description:
   - A volume appears whole, or not at all, and never in the place of something else. A run that is killed leaves nothing
     that hinders the next one.
   - A volume that is in use - open by a guest or any other process, mounted, swapped to, under a loop device, or read by
-    another volume - is neither deleted nor shrunk. Who uses it is named.
+    another volume - is neither deleted nor shrunk. Who uses it is named. Where that cannot be found out in the volume's
+    own pool, it is refused as well; of other pools, such as those that do not run, a warning says so.
 extends_documentation_fragment:
   - virt.san.attributes
   - virt.san.lock

@@ -45,7 +45,7 @@ def compare(
     if kind not in ("", "file"):
         return Transfer(problem=NO_FILE)
     found = _compare(host, volume.path, wanted.download_to, True, timeout, f"read {wanted.download_to}")
-    there = None if found.same else look_at_file(host, wanted.download_to, folders)
+    there = None if found.same else look_at_file(host, wanted.download_to, folders, sight.unseen)
     return Transfer(found.size, found.checksum, found.same, replaces=there)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
+from ansible_collections.virt.san.plugins.module_utils._host import mount
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
@@ -20,7 +21,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.kinds import quiet
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, running_definition
 from ansible_collections.virt.san.plugins.module_utils._pools.registry import LUN_TYPES, lun_pool
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import FOLDERS
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import FOLDERS, unseen
 
 if TYPE_CHECKING:
     from ansible_collections.virt.san.plugins.module_utils._apply.volume_file_steps import VolumeStep
@@ -98,10 +99,12 @@ class NativeVolumes:
         return volume_transfer.compare(self.host, sight, wanted, self.timeout, folders)
 
     def _look_into(self, known: Known, sight: VolumeSight, seen: Seen, wanted: WantedVolume) -> VolumeSight:
-        others = _folders(known.others.values())
         if sight.pool is None or sight.pool.type not in ROOMS:
             return sight
-        return ROOMS[sight.pool.type]().look(self.host, sight, seen, wanted, others)
+        points = {entry.point for entry in mount.read_table(self.host)}
+        room, others = ROOMS[sight.pool.type](), known.others.values()
+        sight = replace(sight, unseen=unseen((sight.pool, *others), points))
+        return room.look(self.host, sight, seen, wanted, _folders(others))
 
     def perform(self, step: Step, timeout: float, apart: Apart) -> None:
         from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (

@@ -83,6 +83,8 @@ class VolumeSight:
     """Why nothing in the pool can be changed now."""
     silent: Mapping[str, str] = field(default_factory=dict)
     """Places that gave no answer, with why."""
+    unseen: tuple[str, ...] = ()
+    """Other pools whose volumes cannot be seen, as they are not mounted."""
     warnings: tuple[str, ...] = ()
 
 

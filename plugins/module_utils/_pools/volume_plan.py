@@ -247,10 +247,14 @@ def _refuse_in_use(sight: VolumeSight, volume: Volume, purpose: str) -> None:
     if sight.dependents:
         raise InUseError(
             f"{purpose} is refused: {', '.join(sight.dependents)} would lose what it reads from there. Remove that "
-            "first, or give it its own copy (qemu-img rebase)",
+            "first, or give it its own copy (qemu-img rebase, convert)",
             path=volume.path,
             holders=list(sight.dependents),
         )
     if sight.silent:
         told = "; ".join(f"{path}: {why}" for path, why in sight.silent.items())
-        raise RefusedError(f"{purpose} is refused, as it is not known who uses it: {told}", path=volume.path)
+        raise RefusedError(
+            f"{purpose} is refused, as it is not known who uses it: {told}. That has to answer first, and root has "
+            "to be able to read it",
+            path=volume.path,
+        )

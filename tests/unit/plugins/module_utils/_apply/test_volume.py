@@ -226,7 +226,7 @@ def test_images_of_other_pools_count(machine: VolumeMachine, monkeypatch: pytest
     run(machine, "top", pool="more", state="absent")
     read = images.read_from
 
-    def fail(host: Any, folder: str, path: str) -> list[str]:
+    def fail(host: Any, folder: str, path: str) -> images.Readers:
         if folder == "/more":
             raise OSError(5, "Input/output error")
         return read(host, folder, path)
@@ -234,6 +234,50 @@ def test_images_of_other_pools_count(machine: VolumeMachine, monkeypatch: pytest
     monkeypatch.setattr(images, "read_from", fail)
     done = run(machine, state="absent")
     assert done.warnings == ("whether a volume in /more reads from /images/a is not known: Input/output error",)
+
+
+def test_data_of_an_image(machine: VolumeMachine) -> None:
+    run(machine, "vm.raw", capacity=MIB)
+    (machine.top / "f").write_bytes(b"new")
+    (machine.top / "images/vm").write_bytes(qcow2(MIB, data="vm.raw"))
+    for more in ({"state": "absent"}, {"state": "absent", "wipe": "zero"}, {"upload_from": "/f"}):
+        with pytest.raises(InUseError, match="/images/vm would lose what it reads"):
+            run(machine, "vm.raw", **more)
+    for name in ("vm", "vm.raw"):
+        assert run(machine, name, state="absent").changed
+
+
+def test_images_that_cannot_be_read(machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of guests on an export with root_squash."""
+    start(machine, pool=replace(IMAGES, name="more", target=Target("/more")))
+    run(machine, capacity=MIB)
+    for name in ("images/top", "images/short", *(f"more/top{number}" for number in range(5))):
+        (machine.top / name).write_bytes(b"short" if name.endswith("short") else qcow2(MIB, "/images/a"))
+    read_file = images._read_file
+
+    def fail(place: str, *more: Any) -> images.Image:
+        if not place.endswith("/a"):
+            raise OSError(13, "Permission denied")
+        return read_file(place, *more)
+
+    monkeypatch.setattr(images, "_read_file", fail)
+    why = "it cannot be read: Permission denied"
+    with pytest.raises(RefusedError, match=f"not known who uses it: /images/top: {why}. That has to answer"):
+        run(machine, state="absent")
+    (machine.top / "images/top").unlink()
+    done = run(machine, state="absent")
+    told = "; ".join(f"/more/top{number}: {why}" for number in range(3))
+    assert done.warnings == (f"whether a volume in /more reads from /images/a is not known: {told} (and 2 more)",)
+
+
+def test_pools_that_do_not_run(machine: VolumeMachine) -> None:
+    """Their images are on an export that is not mounted."""
+    start(machine, pool=ISOS)
+    for state, told in (("active", ()), ("inactive", ("pools that do not run: isos",))):
+        start(machine, state, pool=ISOS)
+        assert run(machine, capacity=MIB).warnings == ()
+        warnings = run(machine, state="absent").warnings
+        assert tuple(line.split(" is not known of ")[1] for line in warnings) == told
 
 
 @pytest.mark.parametrize("how", ["zero", "discard"])
