@@ -17,7 +17,8 @@ description:
   - A volume appears whole, or not at all, and never in the place of something else. A run that is killed leaves nothing
     that hinders the next one.
   - A volume that is in use - open by a guest or any other process, mounted, swapped to, under a loop device, or read by
-    another volume - is neither deleted nor shrunk. Who uses it is named.
+    another volume - is neither deleted nor shrunk. Who uses it is named. Where that cannot be found out in the volume's
+    own pool, it is refused as well; of other pools, such as those that do not run, a warning says so.
 extends_documentation_fragment:
   - virt.san.attributes
   - virt.san.lock
@@ -169,6 +170,7 @@ options:
       - Absolute path of a file on the host that is to be what the volume is, byte by byte; of qcow2 the image itself.
         It appears whole, in the place of what was there, and belongs to root with V('0600').
       - Both are read whole to compare them. Refused while somebody may write to the volume.
+      - What is there is replaced only if it is not in use: neither the disk of a guest, nor an image that others read.
     type: str
   permissions:
     description:

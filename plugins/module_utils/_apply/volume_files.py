@@ -134,6 +134,21 @@ def writers_of(host: Host, volume: Volume) -> tuple[str, ...]:
     return with_source(host, VolumeSight(), volume.path, volume.format).source_users
 
 
+def look_at_file(host: Host, path: str, folders: tuple[str, ...], unseen: tuple[str, ...] = ()) -> VolumeSight | None:
+    """Return a file of the host as if it were a volume, with who uses it, and what reads from it; None: not there.
+
+    `folders`: of pools, where images may lie that read from it; `unseen`: pools where nobody can look.
+    Raises CommandError where it cannot be looked at.
+    """
+    image = _look_at(host, path, lambda there: images.read_at(there, path))
+    if image is None:
+        return None
+    sight = VolumeSight(volume=volume_of(image), users=image_users(host, image), unseen=unseen)
+    folder = os.path.dirname(path)
+    own = (folder,) if folder in folders else ()
+    return with_readers(host, sight, path, own, (folder, *folders))
+
+
 def _end(host: Host, volume: Volume) -> int | str:
     """Return how far the content of a volume reaches, or why nobody knows. Raises CommandError, OSError."""
     from ansible_collections.virt.san.plugins.module_utils._apply.volume_file_steps import find_end

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._apply.volume_files import look_at_file
+from ansible_collections.virt.san.plugins.module_utils._errors import CommandError, InUseError, RefusedError
 from ansible_collections.virt.san.plugins.module_utils._host import image_files, transferring
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 NO_FILE = "is no file"
 
 
-def compare(host: Host, sight: VolumeSight, wanted: WantedVolume, timeout: float) -> Transfer | None:
+def compare(
+    host: Host, sight: VolumeSight, wanted: WantedVolume, timeout: float, folders: tuple[str, ...] = ()
+) -> Transfer | None:
     """Return what is to be carried between the volume and the file that the task names; None where that is not there.
 
-    Raises CommandError where something cannot be read, or not within `timeout` seconds.
+    `folders`: of all pools, where images may lie that read from a file that would be replaced. Raises
+    CommandError where something cannot be read, or not within `timeout` seconds.
     """
     volume = sight.volume
     # Others may read the same image: each is known by what it is read for.
@@ -41,7 +45,8 @@ def compare(host: Host, sight: VolumeSight, wanted: WantedVolume, timeout: float
     if kind not in ("", "file"):
         return Transfer(problem=NO_FILE)
     found = _compare(host, volume.path, wanted.download_to, True, timeout, f"read {wanted.download_to}")
-    return Transfer(found.size, found.checksum, found.same)
+    there = None if found.same else look_at_file(host, wanted.download_to, folders, sight.unseen)
+    return Transfer(found.size, found.checksum, found.same, replaces=there)
 
 
 def _upload(host: Host, source: str, volume: Volume | None, timeout: float, place: str) -> Transfer | None:
@@ -81,7 +86,19 @@ def perform(host: Host, step: UploadToVolume | DownloadVolume, timeout: float, a
     download = partial(guarded, host, target, "writing", lambda there: transferring.download(there, source, target))
     try:
         made = apart(lambda: download(timeout))
+        _refuse_used(host, target)
     except RefusedError:
         guarded(host, target, "clearing up", lambda there: image_files.discard_leftover(there, target), timeout)
         raise
     guarded(host, target, "writing", lambda there: transferring.put_in_place(there, target, made), timeout)
+
+
+def _refuse_used(host: Host, target: str) -> None:
+    """Raise InUseError where somebody has opened meanwhile what is to be replaced. Raises CommandError."""
+    found = look_at_file(host, target, ())
+    if found is not None and found.users:
+        raise InUseError(
+            f"{', '.join(found.users)} has opened {target} meanwhile. End that first",
+            path=target,
+            holders=list(found.users),
+        )

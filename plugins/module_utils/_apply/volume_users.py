@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import SanError
 from ansible_collections.virt.san.plugins.module_utils._host import images
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
-from ansible_collections.virt.san.plugins.module_utils._host.images import Image
+from ansible_collections.virt.san.plugins.module_utils._host.images import Image, Readers
 from ansible_collections.virt.san.plugins.module_utils._host.wait import wait_until
 from ansible_collections.virt.san.plugins.module_utils._model.volume import WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
@@ -30,6 +30,8 @@ LOCKED = "somebody who has locked it, perhaps on another host"
 
 SCAN_DEADLINE = 60.0
 """Seconds for reading all headers in one folder."""
+SHOWN = 3
+"""Images that are named of those that cannot be read."""
 PATIENCE = 3.0
 """Seconds that an opener without a name gets to let go."""
 
@@ -97,26 +99,43 @@ def with_readers(
     silent, warnings = dict(sight.silent), list(sight.warnings)
     for folder in dict.fromkeys((*own, *others)):
         told = _read_from(host, folder, path)
-        if not isinstance(told, str):
-            found += told
-        elif folder in own:
-            silent[folder] = told
-        else:
-            warnings.append(f"whether a volume in {folder} reads from {path} is not known: {told}")
+        found += told.paths
+        if folder in own:
+            silent.update(told.unclear)
+        elif told.unclear:
+            why = "; ".join(_as_told(told.unclear, folder))
+            warnings.append(f"whether a volume in {folder} reads from {path} is not known: {why}")
+    if sight.unseen:
+        names = ", ".join(sight.unseen)
+        warnings.append(f"whether a volume reads from {path} is not known of pools that do not run: {names}")
     return replace(sight, dependents=(*sight.dependents, *found), silent=silent, warnings=tuple(warnings))
 
 
-def _read_from(host: Host, folder: str, path: str) -> list[str] | str:
-    """Return the images in a folder that read from a path, or why that is not known."""
+def _as_told(unclear: Mapping[str, str], folder: str) -> Iterator[str]:
+    for path, why in unclear.items():
+        yield why if path == folder else f"{path}: {why}"
+
+
+def _read_from(host: Host, folder: str, path: str) -> Readers:
+    """Return the images in a folder that read from a path. A folder that does not tell is itself unclear."""
     try:
-        told: list[str] = guarded(
-            host, folder, "looking into", lambda there: images.read_from(there, folder, path), SCAN_DEADLINE
+        told = Readers(
+            *guarded(host, folder, "looking into", lambda there: images.read_from(there, folder, path), SCAN_DEADLINE)
         )
     except SanError as error:
-        return error.message
+        return Readers([], {folder: error.message})
     except OSError as error:
-        return os.strerror(error.errno or 0)
-    return told
+        return Readers([], {folder: os.strerror(error.errno or 0)})
+    return told._replace(unclear=_some(told.unclear))
+
+
+def _some(unclear: Mapping[str, str]) -> dict[str, str]:
+    """Return the first few of the images that nobody can tell of: there may be thousands."""
+    shown = dict(list(unclear.items())[:SHOWN])
+    if len(unclear) > SHOWN:
+        last, why = shown.popitem()
+        shown[last] = f"{why} (and {len(unclear) - SHOWN} more)"
+    return shown
 
 
 def device_users(host: Host, path: str) -> tuple[str, ...]:

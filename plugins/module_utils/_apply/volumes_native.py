@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_keeper import PoolKeeper
 from ansible_collections.virt.san.plugins.module_utils._apply.pool_look import look
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
+from ansible_collections.virt.san.plugins.module_utils._host import mount
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
 from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
@@ -20,7 +21,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.kinds import quiet
 from ansible_collections.virt.san.plugins.module_utils._pools.plan import Known, running_definition
 from ansible_collections.virt.san.plugins.module_utils._pools.registry import LUN_TYPES, lun_pool
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import FOLDERS
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import FOLDERS, unseen
 
 if TYPE_CHECKING:
     from ansible_collections.virt.san.plugins.module_utils._apply.volume_file_steps import VolumeStep
@@ -93,17 +94,17 @@ class NativeVolumes:
     def compare(self, sight: VolumeSight, wanted: WantedVolume) -> Transfer | None:
         from ansible_collections.virt.san.plugins.module_utils._apply import volume_transfer
 
-        return volume_transfer.compare(self.host, sight, wanted, self.timeout)
+        pool = sight.pool
+        folders = () if pool is None else _folders((pool, *self.pools.look(pool.name).others.values()))
+        return volume_transfer.compare(self.host, sight, wanted, self.timeout, folders)
 
     def _look_into(self, known: Known, sight: VolumeSight, seen: Seen, wanted: WantedVolume) -> VolumeSight:
-        others = tuple(
-            other.target.path
-            for other in known.others.values()
-            if other.type in FOLDERS and other.target.path is not None
-        )
         if sight.pool is None or sight.pool.type not in ROOMS:
             return sight
-        return ROOMS[sight.pool.type]().look(self.host, sight, seen, wanted, others)
+        points = {entry.point for entry in mount.read_table(self.host)}
+        room, others = ROOMS[sight.pool.type](), known.others.values()
+        sight = replace(sight, unseen=unseen((sight.pool, *others), points))
+        return room.look(self.host, sight, seen, wanted, _folders(others))
 
     def perform(self, step: Step, timeout: float, apart: Apart) -> None:
         from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
@@ -127,6 +128,11 @@ class NativeVolumes:
             volume_transfer.perform(self.host, step, timeout, apart)
         elif not self.pools.perform(step):
             raise SanError(f"{step.describe()}: nobody knows how")
+
+
+def _folders(pools: Iterable[PoolDefinition]) -> tuple[str, ...]:
+    """Return where the images of these pools lie."""
+    return tuple(pool.target.path for pool in pools if pool.type in FOLDERS and pool.target.path is not None)
 
 
 def list_volumes(host: Host, pool: PoolDefinition, seen: Seen, deadline: float) -> list[Volume] | None:

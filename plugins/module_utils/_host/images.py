@@ -25,6 +25,8 @@ _EXTERNAL_DATA = 1 << 2
 """Among the incompatible features, which follow what version 2 has."""
 _LONGEST_BACKING = 1023
 _BACKING_FORMAT = 0xE2792ACA
+_DATA_FILE = 0x44415441
+DATA_ELSEWHERE = "its data is in another file (data_file), and such images are left to whoever has made them"
 FIRST = 512
 """Bytes that are read of every file."""
 MORE = 65536
@@ -40,6 +42,8 @@ class Header(NamedTuple):
     capacity: int
     backing: str | None = None
     backing_format: str | None = None
+    data_file: str | None = None
+    """Where its data is, if that is another file; empty if it does not say which."""
 
 
 class Image(NamedTuple):
@@ -68,6 +72,21 @@ class Image(NamedTuple):
     """Bytes of the file itself."""
     modified: int = 0
     """When it was last written to, by its file system's clock (nanoseconds)."""
+    data_file: str | None = None
+    """As the backing; empty if it has one and does not say which."""
+
+    @property
+    def is_unclear(self) -> bool:
+        """Tell whether nobody knows what it reads from."""
+        return self.data_file == "" or (self.problem is not None and not self.format and self.length >= _V2_LENGTH)
+
+
+class Readers(NamedTuple):
+    """The images in a folder that read from a file or device."""
+
+    paths: list[str]
+    unclear: dict[str, str]
+    """Those of which it is not known, with why."""
 
 
 def parse_qcow2(data: bytes) -> Header | None:
@@ -81,27 +100,31 @@ def parse_qcow2(data: bytes) -> Header | None:
         raise ValueError(f"it is qcow version {version}; 2 and 3 are known")
     if not 9 <= cluster_bits <= 21:
         raise ValueError(f"its qcow2 header makes no sense: clusters of 2^{cluster_bits} bytes")
-    if version == 3 and len(data) >= _V3_LENGTH and struct.unpack_from(">Q", data, _V2_LENGTH)[0] & _EXTERNAL_DATA:
-        raise ValueError("its data is in another file (data_file), and such images are left to whoever has made them")
+    length, external = _V2_LENGTH, False
+    if version == 3 and len(data) >= _V3_LENGTH:
+        length = struct.unpack_from(">I", data, 100)[0]
+        external = bool(struct.unpack_from(">Q", data, _V2_LENGTH)[0] & _EXTERNAL_DATA)
+    told = _extensions(data, length, backing_at or 1 << cluster_bits)
+    data_file = told.get(_DATA_FILE, "") if external else None
     if not backing_at:
-        return Header(capacity)
+        return Header(capacity, data_file=data_file)
     backing = data[backing_at : backing_at + backing_length]
     if not 0 < backing_length <= _LONGEST_BACKING or len(backing) < backing_length:
         raise ValueError("its qcow2 header makes no sense: the name of its backing file is not where it should be")
-    length = _V2_LENGTH if version == 2 else struct.unpack_from(">I", data, 100)[0]
-    return Header(capacity, backing.decode("utf-8", "replace"), _backing_format(data, length, backing_at))
+    return Header(capacity, backing.decode("utf-8", "replace"), told.get(_BACKING_FORMAT), data_file)
 
 
-def _backing_format(data: bytes, at: int, end: int) -> str | None:
-    """Return the format in the extensions of a header, which lie between it and the name of the backing file."""
+def _extensions(data: bytes, at: int, end: int) -> dict[int, str]:
+    """Return the names in the extensions of a header, which lie between it and that of the backing file."""
+    told: dict[int, str] = {}
     while at + 8 <= min(end, len(data)):
         kind, length = struct.unpack_from(">II", data, at)
-        if kind == _BACKING_FORMAT:
-            return data[at + 8 : at + 8 + length].decode("utf-8", "replace")
         if kind == 0:
-            return None
+            break
+        if kind in (_BACKING_FORMAT, _DATA_FILE):
+            told[kind] = data[at + 8 : at + 8 + length].decode("utf-8", "replace")
         at += 8 + -(-length // 8) * 8
-    return None
+    return told
 
 
 def read_image(host: Host, folder: str, name: str) -> Image | None:
@@ -156,6 +179,7 @@ def _read(host: Host, folder: str, name: str, follow: bool = False) -> Image | N
         group=found.st_gid,
         device=f"{os.major(found.st_dev)}:{os.minor(found.st_dev)}",
         inode=found.st_ino,
+        length=found.st_size,
         modified=found.st_mtime_ns,
     )
     try:
@@ -189,6 +213,8 @@ def _read_file(place: str, known: Image, follow: bool) -> Image:
         capacity=header.capacity,
         backing=_absolute(header.backing, folder),
         backing_format=header.backing_format,
+        problem=None if header.data_file is None else DATA_ELSEWHERE,
+        data_file=_absolute(header.data_file, folder) if header.data_file else header.data_file,
     )
 
 
@@ -225,13 +251,18 @@ def is_locked(host: Host, path: str, writing: bool = False) -> bool:
         os.close(fd)
 
 
-def read_from(host: Host, folder: str, path: str) -> list[str]:
-    """Return the images in a folder whose backing is at this path, by their paths. Raises OSError."""
+def read_from(host: Host, folder: str, path: str) -> Readers:
+    """Return the images in a folder whose backing, or whose data, is at this path. Raises OSError."""
     real = os.path.realpath(host.path(path))
-    return [
-        image.path
-        for image in list_images(host, folder)
-        if image.backing is not None
-        and (image.backing == path or os.path.realpath(host.path(image.backing)) == real)
-        and image.path != path
-    ]
+
+    def is_it(other: str) -> bool:
+        return other == path or os.path.realpath(host.path(other)) == real
+
+    readers = Readers([], {})
+    for image in list_images(host, folder):
+        named = [one for one in (image.backing, image.data_file) if one]
+        if image.path != path and any(is_it(one) for one in named):
+            readers.paths.append(image.path)
+        elif image.is_unclear and not is_it(image.path):
+            readers.unclear[image.path] = image.problem or ""
+    return readers

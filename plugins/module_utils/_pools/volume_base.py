@@ -32,6 +32,8 @@ class Transfer:
     same: bool = False
     """There is nothing to carry over."""
     problem: str = ""
+    replaces: VolumeSight | None = None
+    """The file whose place would be taken, as a volume, with who uses it and what reads from it."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class VolumeSight:
     """Why nothing in the pool can be changed now."""
     silent: Mapping[str, str] = field(default_factory=dict)
     """Places that gave no answer, with why."""
+    unseen: tuple[str, ...] = ()
+    """Other pools whose volumes cannot be seen, as they are not mounted."""
     warnings: tuple[str, ...] = ()
 
 

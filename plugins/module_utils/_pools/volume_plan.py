@@ -76,13 +76,7 @@ def plan_volume(pool_name: str, wanted: WantedVolume, sight: VolumeSight, kind: 
             "by hand",
             pool=pool.name,
         )
-    plan = _plan(pool, with_capacity(wanted, sight), sight, kind)
-    if wanted.upload_from is not None:
-        if sight.volume is not None and sight.transfer is not None and not sight.transfer.same:
-            _refuse_in_use(sight, sight.volume, f"writing to volume {wanted.name} in pool {pool.name}")
-        plan = upload(pool, kind.path(pool, wanted.name, sight), wanted, sight, plan)
-    elif wanted.download_to is not None:
-        plan = download(pool, wanted, sight, plan)
+    plan = _with_bytes(pool, wanted, sight, kind, _plan(pool, with_capacity(wanted, sight), sight, kind))
     if plan.steps and sight.hindrance:
         raise RefusedError(f"{plan.steps[0].describe()}: refused, {sight.hindrance}", pool=pool.name)
     return plan
@@ -94,6 +88,23 @@ def _plan(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind: 
     if sight.volume is None:
         return _create(pool, wanted, sight, kind)
     return _change(pool, wanted, sight, kind, sight.volume)
+
+
+def _with_bytes(
+    pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind: VolumeKind, plan: VolumePlan
+) -> VolumePlan:
+    """Return the plan with what carries bytes to the volume, or from it. Nothing that is in use is written over."""
+    file = sight.transfer
+    if wanted.upload_from is not None:
+        if sight.volume is not None and file is not None and not file.same:
+            _refuse_in_use(sight, sight.volume, f"writing to volume {wanted.name} in pool {pool.name}")
+        return upload(pool, kind.path(pool, wanted.name, sight), wanted, sight, plan)
+    if wanted.download_to is None:
+        return plan
+    there = None if file is None else file.replaces
+    if there is not None and there.volume is not None:
+        _refuse_in_use(there, there.volume, f"taking the place of {wanted.download_to}")
+    return download(pool, wanted, sight, plan)
 
 
 def _create(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, kind: VolumeKind) -> VolumePlan:
@@ -248,10 +259,14 @@ def _refuse_in_use(sight: VolumeSight, volume: Volume, purpose: str) -> None:
     if sight.dependents:
         raise InUseError(
             f"{purpose} is refused: {', '.join(sight.dependents)} would lose what it reads from there. Remove that "
-            "first, or give it its own copy (qemu-img rebase)",
+            "first, or give it its own copy (qemu-img rebase, convert)",
             path=volume.path,
             holders=list(sight.dependents),
         )
     if sight.silent:
         told = "; ".join(f"{path}: {why}" for path, why in sight.silent.items())
-        raise RefusedError(f"{purpose} is refused, as it is not known who uses it: {told}", path=volume.path)
+        raise RefusedError(
+            f"{purpose} is refused, as it is not known who uses it: {told}. That has to answer first, and root has "
+            "to be able to read it",
+            path=volume.path,
+        )

@@ -11,10 +11,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ansible_collections.virt.san.plugins.module_utils._model.pool import PoolDefinition
     from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeKind
 
 FOLDERS = ("dir", "fs", "netfs")
 """Types whose pools are folders."""
+MOUNTED = ("fs", "netfs")
+"""Those that mount what is in them: in an empty mount point there is nothing to be seen."""
+
+
+def unseen(pools: Collection[PoolDefinition], points: Collection[str]) -> tuple[str, ...]:
+    """Return the pools whose volumes cannot be seen. `points`: where something is mounted.
+
+    What another pool has mounted is seen there.
+    """
+    mounts = [pool for pool in pools if pool.type in MOUNTED]
+    seen = [_storage(pool) for pool in mounts if pool.target.path in points]
+    return tuple(pool.name for pool in mounts if pool.target.path not in points and _storage(pool) not in seen)
+
+
+def _storage(pool: PoolDefinition) -> tuple[object, ...]:
+    return pool.source.hosts, pool.source.directory, pool.source.devices
 
 
 def volume_kind(pool_type: str) -> VolumeKind | None:

@@ -95,7 +95,11 @@ def download(pool: PoolDefinition, wanted: WantedVolume, sight: VolumeSight, pla
             path=volume.path,
             holders=list(sight.source_users),
         )
-    return plan if file.same else _joined(plan, DownloadVolume(pool, volume, target), "file", target)
+    if file.same:
+        return plan
+    told = () if file.replaces is None else file.replaces.warnings
+    joined = _joined(plan, DownloadVolume(pool, volume, target), "file", target)
+    return replace(joined, warnings=(*joined.warnings, *told))
 
 
 def _joined(plan: AnyPlan, step: UploadToVolume | DownloadVolume, key: str, path: str) -> AnyPlan:

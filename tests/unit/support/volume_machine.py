@@ -14,24 +14,33 @@ from ansible_collections.virt.san.plugins.module_utils._host.host import Complet
 from ansible_collections.virt.san.tests.unit.support.pool_machine import PoolMachine
 
 BACKING_FORMAT = 0xE2792ACA
+DATA_FILE = 0x44415441
 
 
 def qcow2(
-    capacity: int, backing: str | None = None, form: str | None = None, version: int = 3, bits: int = 16
+    capacity: int,
+    backing: str | None = None,
+    form: str | None = None,
+    version: int = 3,
+    bits: int = 16,
+    data: str | None = None,
 ) -> bytes:
-    """Return the first bytes of an image."""
+    """Return the first bytes of an image; `data`: the file that has its data, empty if it does not say which."""
     length = 104 if version == 3 else 72
-    extension = b""
-    if form is not None:
-        told = form.encode()
-        extension = struct.pack(">II", BACKING_FORMAT, len(told)) + told.ljust(-(-len(told) // 8) * 8, b"\0")
-    extension += bytes(8)
+    extension = _extension(BACKING_FORMAT, form) + _extension(DATA_FILE, data) + bytes(8)
     name = (backing or "").encode()
     at = length + len(extension) if backing else 0
     head = struct.pack(">4sIQIIQ", b"QFI\xfb", version, at, len(name), bits, capacity)
     if version == 3:
+        features = 0 if data is None else 1 << 2
+        head = head.ljust(72, b"\0") + struct.pack(">Q", features)
         head = head.ljust(100, b"\0") + struct.pack(">I", length)
     return (head.ljust(length, b"\0") + extension + name).ljust(1024, b"\0")
+
+
+def _extension(kind: int, text: str | None) -> bytes:
+    told = (text or "").encode()
+    return struct.pack(">II", kind, len(told)) + told.ljust(-(-len(told) // 8) * 8, b"\0") if told else b""
 
 
 class VolumeMachine(PoolMachine):

@@ -226,7 +226,7 @@ def test_images_of_other_pools_count(machine: VolumeMachine, monkeypatch: pytest
     run(machine, "top", pool="more", state="absent")
     read = images.read_from
 
-    def fail(host: Any, folder: str, path: str) -> list[str]:
+    def fail(host: Any, folder: str, path: str) -> images.Readers:
         if folder == "/more":
             raise OSError(5, "Input/output error")
         return read(host, folder, path)
@@ -234,6 +234,50 @@ def test_images_of_other_pools_count(machine: VolumeMachine, monkeypatch: pytest
     monkeypatch.setattr(images, "read_from", fail)
     done = run(machine, state="absent")
     assert done.warnings == ("whether a volume in /more reads from /images/a is not known: Input/output error",)
+
+
+def test_data_of_an_image(machine: VolumeMachine) -> None:
+    run(machine, "vm.raw", capacity=MIB)
+    (machine.top / "f").write_bytes(b"new")
+    (machine.top / "images/vm").write_bytes(qcow2(MIB, data="vm.raw"))
+    for more in ({"state": "absent"}, {"state": "absent", "wipe": "zero"}, {"upload_from": "/f"}):
+        with pytest.raises(InUseError, match="/images/vm would lose what it reads"):
+            run(machine, "vm.raw", **more)
+    for name in ("vm", "vm.raw"):
+        assert run(machine, name, state="absent").changed
+
+
+def test_images_that_cannot_be_read(machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of guests on an export with root_squash."""
+    start(machine, pool=replace(IMAGES, name="more", target=Target("/more")))
+    run(machine, capacity=MIB)
+    for name in ("images/top", "images/short", *(f"more/top{number}" for number in range(5))):
+        (machine.top / name).write_bytes(b"short" if name.endswith("short") else qcow2(MIB, "/images/a"))
+    read_file = images._read_file
+
+    def fail(place: str, *more: Any) -> images.Image:
+        if not place.endswith("/a"):
+            raise OSError(13, "Permission denied")
+        return read_file(place, *more)
+
+    monkeypatch.setattr(images, "_read_file", fail)
+    why = "it cannot be read: Permission denied"
+    with pytest.raises(RefusedError, match=f"not known who uses it: /images/top: {why}. That has to answer"):
+        run(machine, state="absent")
+    (machine.top / "images/top").unlink()
+    done = run(machine, state="absent")
+    told = "; ".join(f"/more/top{number}: {why}" for number in range(3))
+    assert done.warnings == (f"whether a volume in /more reads from /images/a is not known: {told} (and 2 more)",)
+
+
+def test_pools_that_do_not_run(machine: VolumeMachine) -> None:
+    """Their images are on an export that is not mounted."""
+    start(machine, pool=ISOS)
+    for state, told in (("active", ()), ("inactive", ("pools that do not run: isos",))):
+        start(machine, state, pool=ISOS)
+        assert run(machine, capacity=MIB).warnings == ()
+        warnings = run(machine, state="absent").warnings
+        assert tuple(line.split(" is not known of ")[1] for line in warnings) == told
 
 
 @pytest.mark.parametrize("how", ["zero", "discard"])
@@ -363,6 +407,52 @@ class TestFilesOfTheHost:
         monkeypatch.setattr(images, "is_locked", lambda _host, _path, writing: writing)
         with pytest.raises(InUseError, match="may write to it"):
             run(machine, download_to="/copy")
+
+    def test_in_the_place_of_what_is_in_use(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        run(machine, upload_from="/f")
+        (machine.top / "more").mkdir()
+        copy = machine.top / "more/copy"
+        copy.write_bytes(b"disk")
+        machine.put_process(77, "qemu-system-x86", "/more/copy")
+        for check_mode in (True, False):
+            with pytest.raises(InUseError, match=r"place of /more/copy is refused, in use by guest qemu \(pid 77\)"):
+                run(machine, download_to="/more/copy", check_mode=check_mode)
+        shutil.rmtree(machine.top / "proc/77")
+        for folder in ("images", "more"):
+            top = machine.top / folder / "top"
+            top.write_bytes(qcow2(MIB, "/more/copy", "raw"))
+            with pytest.raises(InUseError, match=f"/{folder}/top would lose what it reads from there"):
+                run(machine, download_to="/more/copy")
+            top.unlink()
+        assert (copy.read_bytes(), sorted(os.listdir(machine.top / "more"))) == (b"disk", ["copy"])
+        download = transferring.download
+
+        def slow(*args: Any) -> list[int]:
+            machine.put_process(77, "qemu-system-x86", "/more/copy")
+            return download(*args)
+
+        monkeypatch.setattr(transferring, "download", slow)
+        with pytest.raises(ApplyError, match=r"guest qemu \(pid 77\) has opened /more/copy meanwhile"):
+            run(machine, download_to="/more/copy")
+        assert (copy.read_bytes(), sorted(os.listdir(machine.top / "more"))) == (b"disk", ["copy"])
+        shutil.rmtree(machine.top / "proc/77")
+        monkeypatch.setattr(transferring, "download", download)
+        assert run(machine, download_to="/more/copy").changed
+        machine.put_process(77, "qemu-system-x86", "/more/copy")
+        assert not run(machine, download_to="/more/copy").changed
+
+    def test_in_the_place_of_what_may_be_read(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_args: object) -> None:
+            raise OSError(5, "Input/output error")
+
+        run(machine, upload_from="/f")
+        for place in ("copy", "images/copy"):
+            (machine.top / place).write_bytes(b"disk")
+        monkeypatch.setattr(images, "read_from", fail)
+        with pytest.raises(RefusedError, match="not known who uses it: /images: Input/output error"):
+            run(machine, download_to="/images/copy")
+        (told,) = {line.split(" reads from ")[1] for line in run(machine, download_to="/copy").warnings}
+        assert told == "/copy is not known: Input/output error"
 
     def test_what_is_no_file(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
         run(machine, capacity=MIB)

@@ -41,6 +41,11 @@ class TestHeaders:
         assert parse_qcow2(qcow2(MIB, "/a/b", "raw", version)) == Header(MIB, "/a/b", "raw")
         assert parse_qcow2(qcow2(MIB, "b.img", None, version)) == Header(MIB, "b.img", None)
 
+    def test_data_in_another_file(self) -> None:
+        assert parse_qcow2(qcow2(MIB, data="d.raw")) == Header(MIB, data_file="d.raw")
+        assert parse_qcow2(qcow2(MIB, "/b", "raw", data="d.raw")) == Header(MIB, "/b", "raw", "d.raw")
+        assert parse_qcow2(qcow2(MIB, "/b", "raw", data="")) == Header(MIB, "/b", "raw", "")
+
     def test_another_format(self) -> None:
         assert parse_qcow2(b"") is parse_qcow2(bytes(512)) is None
 
@@ -50,7 +55,6 @@ class TestHeaders:
             (b"QFI\xfb", "ends early"),
             (qcow2(1, version=3).replace(b"\0\0\0\3", b"\0\0\0\7", 1), "version 7"),
             (qcow2(1, bits=63), "2\\^63"),
-            (qcow2(1)[:79] + b"\4" + qcow2(1)[80:], "its data is in another file"),
             (qcow2(1, "/a", "raw")[:129], "not where it should be"),
             (qcow2(1, "x" * 1024, "raw") + bytes(4096), "not where it should be"),
         ],
@@ -69,7 +73,11 @@ class TestHeaders:
         found = {image.name: image for image in images.list_images(Host(), str(tmp_path))}
         assert (found["below.qcow2"].capacity, found["top.qcow2"].capacity) == (3 * MIB, 5 * MIB)
         assert (found["top.qcow2"].backing, found["top.qcow2"].backing_format) == (below, "qcow2")
-        assert images.read_from(Host(), str(tmp_path), below) == [top]
+        assert images.read_from(Host(), str(tmp_path), below) == ([top], {})
+        data = tmp_path / "data.raw"
+        options = f"compat=1.1,data_file={data},data_file_raw=on"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", options, f"{data}.qcow2", "3M"], check=True)
+        assert images.read_from(Host(), str(tmp_path), str(data)) == ([f"{data}.qcow2"], {})
 
 
 class TestFolders:
@@ -100,18 +108,42 @@ class TestFolders:
         assert through is not None
         assert (through.format, through.capacity, through.path) == ("raw", 4096, "/pool/link")
         assert images.list_images(host, "/none") == []
-        assert images.read_from(host, "/pool", "/pool/raw") == ["/pool/top"]
-        assert images.read_from(host, "/pool", "/pool/top") == []
+        assert images.read_from(host, "/pool", "/pool/raw") == (["/pool/top"], {})
+        assert images.read_from(host, "/pool", "/pool/top") == ([], {})
+
+    def test_whose_data_is_in_another_file(self, host: Host, tmp_path: Path) -> None:
+        pool = tmp_path / "pool"
+        (pool / "vm.raw").write_bytes(bytes(4096))
+        (pool / "base").write_bytes(bytes(4096))
+        (pool / "vm").write_bytes(qcow2(MIB, "base", "raw", data="vm.raw"))
+        vm = images.read_image(host, "/pool", "vm")
+        assert vm is not None
+        assert (vm.capacity, vm.backing, vm.data_file, vm.problem) == (
+            MIB,
+            "/pool/base",
+            "/pool/vm.raw",
+            images.DATA_ELSEWHERE,
+        )
+        for name in ("vm.raw", "base"):
+            assert images.read_from(host, "/pool", f"/pool/{name}") == (["/pool/vm"], {})
+        (pool / "vm").write_bytes(qcow2(MIB, data=""))
+        assert images.read_from(host, "/pool", "/pool/base") == ([], {"/pool/vm": images.DATA_ELSEWHERE})
 
     def test_one_that_cannot_be_read(self, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "pool/a").touch()
+        (tmp_path / "pool/top").write_bytes(qcow2(MIB, "b"))
+        (tmp_path / "link").symlink_to("pool/top")
 
         def fail(*_args: object) -> int:
             raise OSError(errno.EIO, "broken")
 
         monkeypatch.setattr(images.os, "open", fail)
-        (found,) = images.list_images(host, "/pool")
-        assert "Input/output error" in (found.problem or "")
+        found = {image.name: image for image in images.list_images(host, "/pool")}
+        why = "it cannot be read: Input/output error"
+        assert (found["a"].problem, found["top"].problem) == (why, why)
+        # A link leads to it, what is shorter than a header is no image, and the volume itself does not count.
+        assert images.read_from(host, "/pool", "/pool/b") == ([], {"/pool/top": why})
+        assert images.read_from(host, "/pool", "/pool/top") == images.read_from(host, "/pool", "/link") == ([], {})
 
 
 class TestUsers:

@@ -20,12 +20,13 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     RefusedError,
     SanError,
 )
-from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions
+from ansible_collections.virt.san.plugins.module_utils._model.pool import Permissions, Target
 from ansible_collections.virt.san.plugins.module_utils._model.volume import Backing, Share, Source, WantedVolume
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import Transfer, VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_plan import plan_volume
-from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import volume_kind
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_registry import unseen, volume_kind
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import ResizeVolume
+from ansible_collections.virt.san.tests.unit.support.pool_world import ISOS
 from ansible_collections.virt.san.tests.unit.support.volume_world import (
     EXTENT,
     GUESTS,
@@ -527,6 +528,23 @@ class TestFilesOfTheHost:
             with pytest.raises(SanError, match=why):
                 replace(there, facts=facts).plan(asked)
 
+    @pytest.mark.parametrize(
+        ("seen", "why"),
+        [
+            ({"users": ("guest vm1 (pid 7)",)}, "taking the place of /f is refused, in use by guest vm1"),
+            ({"dependents": ("/images/top",)}, "/images/top would lose what it reads"),
+            ({"silent": {"/images": "no answer"}}, "not known who uses it: /images: no answer"),
+        ],
+    )
+    def test_not_in_the_place_of_what_is_used(self, seen: dict[str, Any], why: str) -> None:
+        before = VolumeSight(volume=image("f"), **seen)
+        file = Transfer(MIB, replaces=before)
+        there = replace(FILES, volumes={"a": image("a")}, facts={"transfer": file})
+        with pytest.raises(RefusedError, match=why):
+            there.plan(wanted(download_to="/f"))
+        told = replace(file, replaces=VolumeSight(volume=image("f"), warnings=("not known",)))
+        assert replace(there, facts={"transfer": told}).plan(wanted(download_to="/f")).warnings == ("not known",)
+
 
 class TestTakingAway:
     def test_shrinking_has_to_be_allowed(self) -> None:
@@ -576,6 +594,13 @@ class TestTakingAway:
         world = replace(FILES, volumes={"a": image("a")}, facts={"silent": {"/images": "no answer"}})
         with pytest.raises(RefusedError, match="not known who uses it: /images: no answer"):
             world.plan(wanted(state="absent"))
+
+    def test_pools_that_nobody_can_look_into(self) -> None:
+        twin = replace(ISOS, name="twin", target=Target("/twin"))
+        assert unseen((IMAGES, GUESTS, ISOS, twin), {"/", "/images"}) == ("isos", "twin")
+        assert unseen((IMAGES, GUESTS, ISOS, twin), {"/twin"}) == (), "the same export"
+        other = replace(twin, source=replace(twin.source, directory="/srv/other"))
+        assert unseen((ISOS, other), {"/twin"}) == ("isos",)
 
 
 sizes = st.integers(1, 40 * MIB)
