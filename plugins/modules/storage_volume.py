@@ -170,7 +170,7 @@ options:
       - Absolute path of a file on the host that is to be what the volume is, byte by byte; of qcow2 the image itself.
         It appears whole, in the place of what was there, and belongs to root with V('0600').
       - Both are read whole to compare them. Refused while somebody may write to the volume.
-      - What is there is replaced only if it is not in use: neither the disk of a guest, nor an image that others read.
+      - What is there is replaced only if it is not in use. The disk of a guest is, and an image that others read.
     type: str
   permissions:
     description:
