@@ -79,6 +79,8 @@ class GroupPv:
     """Another device carries the same PV."""
     shared: bool = False
     """It is on a LUN, which other hosts may see, or lies on one."""
+    moving: bool = False
+    """What is on it is being moved to others: they have the room for it already, and it is in use on both."""
 
     @property
     def missing(self) -> bool:

@@ -244,7 +244,8 @@ def _take_away(group: Group, changes: _Changes) -> list[Step]:
         _refuse_locked(group, "take devices out of it with vgreduce")
     after = changes.applied(group)
     room = sum(pv.size - pv.used for pv in after.pvs)
-    moved = sum(pv.used for pv in changes.removed)
+    # What an interrupted run has begun to move has its room already.
+    moved = sum(pv.used for pv in changes.removed if not pv.moving)
     if not after.pvs or moved > room:
         raise RefusedError(
             f"{group.label}: {moved} bytes are in use on {', '.join(pv.label for pv in changes.removed)}, and the rest "

@@ -80,6 +80,8 @@ class MoveAway:
     """Paths of those that stay: on one that leaves too it would only be in the way."""
 
     def describe(self) -> str:
+        if self.pv.moving:
+            return f"go on moving what is on {self.pv.label}"
         return f"move {self.pv.used} bytes from {self.pv.label} to {', '.join(self.onto)}"
 
 

@@ -263,6 +263,17 @@ def test_no_room_for_what_is_moved() -> None:
         plan_group(now, Wanted(NAME, (seen(1),), remove_devices=True))
 
 
+def test_an_interrupted_move_goes_on() -> None:
+    """LVM has set the room aside that it moves to: what is left of it has to suffice for others alone."""
+    first, begun, other = pv(1, used=USABLE), pv(2, used=USABLE, moving=True), pv(3, used=EXTENT)
+    wanted = Wanted(NAME, (seen(1),), remove_devices=True)
+    steps = plan_group(sight(group(first, begun)), wanted).steps
+    assert kinds(steps) == [MoveAway, ReduceGroup, UnlabelDevice]
+    assert steps[0].describe() == f"go on moving what is on {begun.label}"
+    with pytest.raises(RefusedError, match=f"{EXTENT} bytes are in use on .* has room for 0"):
+        plan_group(sight(group(first, begun, other)), wanted)
+
+
 def test_a_missing_pv_is_told_and_nothing_is_changed() -> None:
     now = sight(group(pv(1), gone(2), volumes=(volume("a", active=False),)))
     lack = now.groups[0].lack
