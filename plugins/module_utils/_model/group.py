@@ -296,6 +296,10 @@ class GroupSight:
         """Return the group that a device belongs to."""
         return next((group for group in self.groups for pv in group.pvs if kernel and pv.kernel == kernel), None)
 
+    def hidden(self, group: Group) -> tuple[GroupPv, ...]:
+        """Return the PVs of a group that LVM does not use as it is configured: its commands pass the group over."""
+        return tuple(pv for pv in group.pvs if not pv.missing and pv.kernel not in self.used)
+
     def has_orphan(self, kernel: str) -> bool:
         """Tell whether a device is a PV in no group."""
         return any(pv.kernel == kernel for pv in self.orphans)

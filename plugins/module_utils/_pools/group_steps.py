@@ -47,6 +47,16 @@ class CreateGroup:
 
 
 @dataclass(frozen=True)
+class UseDevice:
+    """Have LVM use a PV of a group that it is told to leave alone: another host has given this one the group."""
+
+    pv: GroupPv
+
+    def describe(self) -> str:
+        return f"have LVM use {self.pv.label}"
+
+
+@dataclass(frozen=True)
 class ExtendGroup:
     """Add a labelled device to a group."""
 
