@@ -280,7 +280,8 @@ options:
   remove_devices:
     description:
       - With O(type=logical), take devices that O(source.devices) does not name out of the group. What is on them is
-        moved to the others first, and they are left blank. Refused if the others have no room.
+        moved to the others first, and they are left blank. Refused if the others have no room. Moving has to be done
+        within O(timeout); where it is not, running the task again goes on.
     type: bool
     default: false
   exclusive:
@@ -329,6 +330,7 @@ options:
   timeout:
     description:
       - Seconds for each step that touches storage, such as mounting. A step that is not done by then has failed.
+      - To move what is on a LUN (O(remove_devices)) takes as long as to read and to write it.
       - Another run that is about the same pool, such as the boot's attempt to start it, is waited for as long.
       - So is another host that builds on the same LUN.
       - An ext4 with multiple mount protection, in which a host that crashed has left its name, gets up to a minute more

@@ -24,6 +24,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import
     ResizePv,
     SetSystemId,
     UnlabelDevice,
+    UseDevice,
 )
 
 
@@ -52,6 +53,8 @@ def perform(host: Host, step: Step, timeout: float) -> bool:
 def _change(host: Host, step: Step) -> bool:
     if isinstance(step, SetSystemId):
         lvm_write.set_system_id(host, step.system_id)
+    elif isinstance(step, UseDevice):
+        lvm_write.use_device(host, step.pv.path, step.pv.path)
     elif isinstance(step, ExtendGroup):
         lvm_write.extend_group(host, step.group.name, step.disk.path)
     elif isinstance(step, ResizePv):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ansible_collections.virt.san.plugins.module_utils._errors import CommandError
@@ -29,9 +30,12 @@ _COLUMNS = {
     "pvs": "pv_uuid,pv_name,pv_size,dev_size,pv_used,pe_start,pv_missing,pv_duplicate,"
     "vg_uuid,vg_name,vg_size,vg_free,vg_extent_size,vg_systemid,vg_lock_type,vg_tags,vg_exported",
     "lvs": "lv_uuid,lv_name,vg_uuid,lv_path,lv_size,lv_active,lv_device_open,lv_layout,pool_lv,origin,"
-    "data_percent,lv_snapshot_invalid,lv_skip_activation,lv_tags,lv_kernel_major,lv_kernel_minor",
+    "data_percent,lv_snapshot_invalid,lv_skip_activation,lv_tags,lv_kernel_major,lv_kernel_minor,"
+    "move_pv_uuid",
 }
 _ROWS = {"pvs": "pv", "lvs": "lv"}
+_HIDDEN = "["
+"""In front of the name of a volume that is LVM's own."""
 _REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix", "--foreign", "--shared")
 INVALID, SKIPPED = ("snapshot invalid", "1"), ("skip activation", "1")
 """In words, or where lvm.conf has numbers for what is yes or no."""
@@ -58,8 +62,9 @@ def read_groups(host: Host, units: Iterable[LogicalUnit], uses: bool = True) -> 
     refuse_dead(luns)
     setting = lvm_conf.parse_block(lvm_conf.read_conf(host) or "")
     by_filter = setting is not None and setting.method == FILTER
-    rows = {tool: _ask(host, tool, lvm_conf.all_devices(by_filter)) for tool in _COLUMNS}
-    active = [name for name in (_kernel(host, row) for row in rows["lvs"]) if name] if uses else []
+    view = f"{lvm_conf.all_devices(by_filter)} report {{ mark_hidden_devices=1 }}"
+    rows = {"pvs": _ask(host, "pvs", view), "lvs": _ask(host, "lvs", view, "--all")}
+    active = [name for name in (_kernel(host, row) for row in _visible(rows["lvs"])) if name] if uses else []
     machine = _Machine(
         host,
         {name: unit.wwid for unit in luns for name in unit.kernel_names},
@@ -88,8 +93,8 @@ def read_system_id(host: Host) -> str:
     return found["system ID"]
 
 
-def _ask(host: Host, tool: str, config: str | None) -> list[dict[str, Any]]:
-    argv = ["lvm", tool, *_REPORT, "-o", _COLUMNS[tool], *(["--config", config] if config else [])]
+def _ask(host: Host, tool: str, config: str | None, *more: str) -> list[dict[str, Any]]:
+    argv = ["lvm", tool, *_REPORT, *more, "-o", _COLUMNS[tool], *(["--config", config] if config else [])]
     return parse_report(host.run(argv, lvm_conf.DEADLINE, accept=PARTIAL).stdout, _ROWS[tool])
 
 
@@ -98,10 +103,12 @@ def compose(
 ) -> tuple[tuple[Group, ...], tuple[GroupPv, ...]]:
     """Return groups with what they are on and what is in them, and the PVs in no group."""
     members: dict[str, list[GroupPv]] = {}
+    moving = {row["move_pv_uuid"] for row in rows["lvs"] if row.get("move_pv_uuid")}
     for row in rows["pvs"]:
-        members.setdefault(row.get("vg_uuid") or "", []).append(_pv(machine, row))
+        pv = _pv(machine, row)
+        members.setdefault(row.get("vg_uuid") or "", []).append(replace(pv, moving=pv.uuid in moving))
     volumes: dict[str, list[GroupVolume]] = {}
-    for row in rows["lvs"]:
+    for row in _visible(rows["lvs"]):
         volumes.setdefault(row.get("vg_uuid") or "", []).append(_volume(machine, row))
     told = {row["vg_uuid"]: row for row in rows["pvs"] if row.get("vg_uuid")}
     groups = tuple(
@@ -121,6 +128,10 @@ def compose(
         for uuid, row in sorted(told.items(), key=lambda one: (one[1]["vg_name"], one[0]))
     )
     return groups, tuple(members.get("", ()))
+
+
+def _visible(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in rows if not row["lv_name"].startswith(_HIDDEN)]
 
 
 def _pv(machine: _Machine, row: Mapping[str, Any]) -> GroupPv:

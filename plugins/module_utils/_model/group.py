@@ -79,6 +79,8 @@ class GroupPv:
     """Another device carries the same PV."""
     shared: bool = False
     """It is on a LUN, which other hosts may see, or lies on one."""
+    moving: bool = False
+    """What is on it is being moved to others: they have the room for it already, and it is in use on both."""
 
     @property
     def missing(self) -> bool:
@@ -293,6 +295,10 @@ class GroupSight:
     def group_on(self, kernel: str) -> Group | None:
         """Return the group that a device belongs to."""
         return next((group for group in self.groups for pv in group.pvs if kernel and pv.kernel == kernel), None)
+
+    def hidden(self, group: Group) -> tuple[GroupPv, ...]:
+        """Return the PVs of a group that LVM does not use as it is configured: its commands pass the group over."""
+        return tuple(pv for pv in group.pvs if not pv.missing and pv.kernel not in self.used)
 
     def has_orphan(self, kernel: str) -> bool:
         """Tell whether a device is a PV in no group."""

@@ -37,6 +37,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import
     ResizePv,
     SetSystemId,
     UnlabelDevice,
+    UseDevice,
 )
 
 WHOLE = "whole"
@@ -101,7 +102,9 @@ def plan_group(sight: GroupSight, wanted: Wanted) -> GroupPlan:
     if group.missing:
         raise lacking(group, f"{changes} has to wait until it is back")
     steps = (*_add(sight, group, wanted, changes), *_grow(group, changes), *_take_away(group, changes))
-    return GroupPlan(steps, _state(group), _state(changes.applied(group)), _drift(sight, group, changes))
+    return GroupPlan(
+        (*_use(sight, group), *steps), _state(group), _state(changes.applied(group)), _drift(sight, group, changes)
+    )
 
 
 # Making
@@ -244,7 +247,8 @@ def _take_away(group: Group, changes: _Changes) -> list[Step]:
         _refuse_locked(group, "take devices out of it with vgreduce")
     after = changes.applied(group)
     room = sum(pv.size - pv.used for pv in after.pvs)
-    moved = sum(pv.used for pv in changes.removed)
+    # What an interrupted run has begun to move has its room already.
+    moved = sum(pv.used for pv in changes.removed if not pv.moving)
     if not after.pvs or moved > room:
         raise RefusedError(
             f"{group.label}: {moved} bytes are in use on {', '.join(pv.label for pv in changes.removed)}, and the rest "
@@ -300,7 +304,7 @@ def plan_activate(sight: GroupSight, name: str) -> tuple[Step, ...]:
         _require_ours(sight, group, "it cannot be active here too")
     if group.missing:
         raise lacking(group, "volumes on that would lack their data")
-    return () if all(volume.active for volume in group.volumes) else (ActivateGroup(group),)
+    return () if all(volume.active for volume in group.volumes) else (*_use(sight, group), ActivateGroup(group))
 
 
 def plan_deactivate(sight: GroupSight, name: str) -> tuple[Step, ...]:
@@ -309,7 +313,7 @@ def plan_deactivate(sight: GroupSight, name: str) -> tuple[Step, ...]:
     if group is None or not any(volume.active for volume in group.volumes):
         return ()
     _refuse_held(group, "deactivating it")
-    return (DeactivateGroup(group),)
+    return (*_use(sight, group), DeactivateGroup(group))
 
 
 def plan_remove(sight: GroupSight, name: str) -> tuple[Step, ...]:
@@ -328,7 +332,19 @@ def plan_remove(sight: GroupSight, name: str) -> tuple[Step, ...]:
         raise lacking(group, "what is on that would stay (delete_contents: false forgets the pool alone)")
     _refuse_held(group, "removing it")
     active = [DeactivateGroup(group)] if any(volume.active for volume in group.volumes) else []
-    return (*active, RemoveGroup(group), *(UnlabelDevice(_disk(pv), pv.uuid) for pv in group.pvs), *left)
+    blank = (UnlabelDevice(_disk(pv), pv.uuid) for pv in group.pvs)
+    return (*_use(sight, group), *active, RemoveGroup(group), *blank, *left)
+
+
+def _use(sight: GroupSight, group: Group) -> tuple[Step, ...]:
+    """Return what has LVM use all of a group. Raises RefusedError where no list of ours tells it what to use."""
+    hidden = sight.hidden(group)
+    if hidden and not sight.listing:
+        raise RefusedError(
+            f"{group.label}: LVM of this host does not use {', '.join(pv.label for pv in hidden)}, and would pass the "
+            "group over. Look for use_devicesfile, devicesfile and filters in `lvmconfig --typeconfig current devices`"
+        )
+    return tuple(UseDevice(pv) for pv in hidden)
 
 
 def _refuse_locked(group: Group, instead: str) -> NoReturn:

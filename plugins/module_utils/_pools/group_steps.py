@@ -47,6 +47,16 @@ class CreateGroup:
 
 
 @dataclass(frozen=True)
+class UseDevice:
+    """Have LVM use a PV of a group that it is told to leave alone: another host has given this one the group."""
+
+    pv: GroupPv
+
+    def describe(self) -> str:
+        return f"have LVM use {self.pv.label}"
+
+
+@dataclass(frozen=True)
 class ExtendGroup:
     """Add a labelled device to a group."""
 
@@ -80,6 +90,8 @@ class MoveAway:
     """Paths of those that stay: on one that leaves too it would only be in the way."""
 
     def describe(self) -> str:
+        if self.pv.moving:
+            return f"go on moving what is on {self.pv.label}"
         return f"move {self.pv.used} bytes from {self.pv.label} to {', '.join(self.onto)}"
 
 

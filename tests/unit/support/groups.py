@@ -33,6 +33,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import
     ResizePv,
     SetSystemId,
     UnlabelDevice,
+    UseDevice,
 )
 from ansible_collections.virt.san.tests.unit.support.multipathing import unit, wwid
 
@@ -81,7 +82,8 @@ def group(*pvs: GroupPv, **facts: Any) -> Group:
 
 
 def sight(*groups: Group, **facts: Any) -> GroupSight:
-    return GroupSight(**{"system_id": HERE, "groups": groups, "proposed_id": HERE, **facts})
+    used = frozenset(pv.kernel for group in groups for pv in group.pvs)
+    return GroupSight(**{"system_id": HERE, "groups": groups, "proposed_id": HERE, "used": used, **facts})
 
 
 def lvm(before: GroupSight, steps: Iterable[Step]) -> GroupSight:
@@ -99,7 +101,11 @@ def _step(now: GroupSight, step: Step) -> GroupSight:
         made = GroupPv(step.uuid, step.disk.path, step.disk.kernel, 0, step.disk.size, 0, MIB, step.disk.wwid)
         known = any(one.uuid == step.uuid for one in now.orphans)
         assert known == step.labelled
+        now = replace(now, used=now.used | {made.kernel})
         return now if known else replace(now, orphans=(*now.orphans, made))
+    if isinstance(step, UseDevice):
+        assert now.listing
+        return replace(now, used=now.used | {step.pv.kernel})
     if isinstance(step, CreateGroup):
         empty = Group("vg-uuid", step.name, 0, 0, EXTENT, step.system_id, tags=(TAG,))
         return _join(replace(now, groups=(*now.groups, empty)), empty, step.disks)

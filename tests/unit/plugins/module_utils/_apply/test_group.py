@@ -27,6 +27,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import
     ResizePv,
     SetSystemId,
     UnlabelDevice,
+    UseDevice,
 )
 from ansible_collections.virt.san.tests.unit.support.groups import EXT4, disk, group, label_of, pv, volume
 
@@ -61,6 +62,7 @@ def told(monkeypatch) -> list[tuple[Any, ...]]:
         (LabelDevice(disk(1), UUID), [("use_device", PATH, PATH), ("create_pv", PATH, UUID)]),
         (LabelDevice(disk(1), UUID, labelled=True), [("use_device", PATH, PATH)]),
         (CreateGroup("guests", (disk(1),), "x"), [("create_group", "guests", "x", [PATH], False)]),
+        (UseDevice(pv(1)), [("use_device", PATH, PATH)]),
         (ExtendGroup(GROUP, disk(1)), [("extend_group", "guests", PATH)]),
         (ResizePv(GROUP, pv(1), 5), [("resize_pv", PATH)]),
         (MoveAway(GROUP, pv(1), ("/dev/b",)), [("move_away", PATH, ("/dev/b",), 9.0)]),

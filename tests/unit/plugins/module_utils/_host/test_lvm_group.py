@@ -96,6 +96,7 @@ class Lvm:
         tool, rest = argv[1], list(argv[2:])
         if tool in ("pvs", "lvs"):
             self.asked.append(tool)
+            assert tool == "pvs" or ("--all" in rest and "mark_hidden_devices=1" in rest[-1])
             assert rest[:7] == ["--reportformat", "json", "--units", "b", "--nosuffix", "--foreign", "--shared"]
             report = {"report": [{tool[:2]: self.rows[tool]}], "log": []}
             return Completed(tuple(argv), self.code, json.dumps(report), "")
@@ -234,6 +235,15 @@ def test_a_volume_that_is_not_activated_with_its_group(machine, told: str, skipp
     host, _lvm = machine(lvs=({**IDLE, "lv_skip_activation": told},))
     (volume,) = read_groups(host, []).groups[0].volumes
     assert volume.skipped is skipped
+
+
+def test_what_is_being_moved(machine) -> None:
+    """LVM tells by a volume of its own, which is nobody's."""
+    move = {**IDLE, "lv_uuid": "lv-9", "lv_name": "[pvmove0]", "move_pv_uuid": "pv-1"}
+    host, _lvm = machine(pvs=(PV, {**PV, "pv_uuid": "pv-2"}), lvs=(IDLE, move))
+    (group,) = read_groups(host, []).groups
+    assert [(pv.uuid, pv.moving) for pv in group.pvs] == [("pv-1", True), ("pv-2", False)]
+    assert [one.name for one in group.volumes] == ["root"]
 
 
 def test_something_wrong_with_some_group_is_no_failure(machine) -> None:

@@ -50,6 +50,7 @@ from ansible_collections.virt.san.plugins.module_utils._pools.group_steps import
     ResizePv,
     SetSystemId,
     UnlabelDevice,
+    UseDevice,
 )
 from ansible_collections.virt.san.tests.unit.support.groups import (
     ELSEWHERE,
@@ -263,6 +264,17 @@ def test_no_room_for_what_is_moved() -> None:
         plan_group(now, Wanted(NAME, (seen(1),), remove_devices=True))
 
 
+def test_an_interrupted_move_goes_on() -> None:
+    """LVM has set the room aside that it moves to: what is left of it has to suffice for others alone."""
+    first, begun, other = pv(1, used=USABLE), pv(2, used=USABLE, moving=True), pv(3, used=EXTENT)
+    wanted = Wanted(NAME, (seen(1),), remove_devices=True)
+    steps = plan_group(sight(group(first, begun)), wanted).steps
+    assert kinds(steps) == [MoveAway, ReduceGroup, UnlabelDevice]
+    assert steps[0].describe() == f"go on moving what is on {begun.label}"
+    with pytest.raises(RefusedError, match=f"{EXTENT} bytes are in use on .* has room for 0"):
+        plan_group(sight(group(first, begun, other)), wanted)
+
+
 def test_a_missing_pv_is_told_and_nothing_is_changed() -> None:
     now = sight(group(pv(1), gone(2), volumes=(volume("a", active=False),)))
     lack = now.groups[0].lack
@@ -298,6 +310,22 @@ def test_used() -> None:
     assert plan_deactivate(sight(), NAME) == ()
     with pytest.raises(NotFoundError, match="no volume group"):
         plan_activate(sight(), NAME)
+
+
+def test_a_group_that_another_host_has_given_to_this_one() -> None:
+    """LVM is told by a list which devices it is to use, and passes others over without a word."""
+    idle = group(pv(1), pv(2), volumes=(volume("a", active=False),))
+    now = sight(idle, used=frozenset({"dm-1"}), listing="devices_file")
+    steps = plan_activate(now, NAME)
+    assert (kinds(steps), steps[0].describe()) == ([UseDevice, ActivateGroup], f"have LVM use {pv(2).label}")
+    running = lvm(now, steps)
+    assert kinds(plan_deactivate(running, NAME)) == [DeactivateGroup]
+    assert kinds(plan_deactivate(replace(running, used=now.used), NAME)) == [UseDevice, DeactivateGroup]
+    assert kinds(plan_remove(now, NAME)) == [UseDevice, RemoveGroup, UnlabelDevice, UnlabelDevice]
+    assert kinds(plan_group(now, Wanted(NAME, (seen(3),))).steps) == [UseDevice, LabelDevice, ExtendGroup]
+    assert plan_group(now, Wanted(NAME)).steps == ()
+    with pytest.raises(RefusedError, match=r"LVM of this host does not use /dev/mapper/lun2.*devicesfile"):
+        plan_activate(replace(now, listing=""), NAME)
 
 
 @pytest.mark.parametrize(
