@@ -32,7 +32,7 @@ class LvmMachine(VolumeMachine):
         """Thin pools zero blocks before a volume gets them."""
 
     def sight(self, *_args: object, **_more: object) -> GroupSight:
-        return GroupSight(system_id=HERE, groups=(self.group,))
+        return GroupSight(system_id=HERE, groups=(self.group,), used=frozenset(one.kernel for one in self.group.pvs))
 
     def put(self, name: str, extents: int = 1, **facts: Any) -> None:
         """Have a volume, active unless it is said otherwise."""

@@ -94,8 +94,8 @@ def test_an_export(machine: LvmMachine) -> None:
 def test_a_volume_group(machine: LvmMachine) -> None:
     machine.put("t", 2, layout="thin,pool")
     machine.put("a", 4, layout="thin,sparse", pool="t", percent=50.0)
-    machine.put("b", 2, active=False)
     start(machine, replace(GUESTS, source=Source()))
+    machine.put("b", 2, active=False)
     start(machine, GUESTS, "present", build="never")
     found = told(machine)[NAME]
     assert (found["state"], found["problem"], found["target"]) == ("active", None, {})
