@@ -125,6 +125,8 @@ options:
         same. A thin logical volume is copied within its thin pool without copying anything (a snapshot).
       - Refused while somebody may write to what is copied, such as a guest that runs on it. Refused as well in a V(dos)
         table, where a copy that is not finished could not be told from others; use O(upload_from).
+      - A V(raw) file is not made of a disk that begins as V(qcow2) does, such as by what its guest has written there.
+        It would be taken for that. O(format=qcow2) puts such a disk into an image.
     type: dict
     suboptions:
       path:
@@ -163,6 +165,8 @@ options:
         them stays. A volume that is made for it is by default as large.
       - Both are read whole to compare them, and only what differs is written. Only for V(raw) volumes that are not in
         use.
+      - In pools that are folders refused for a file that is V(qcow2), as the volume would then be taken for that. Use
+        O(clone_from).
     type: str
   download_to:
     description:

@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.virt.san.plugins.module_utils._apply.carry_out import Report, carry_out
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_apart import Turns
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_keeper import VolumeKeeper
-from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, InputError, RefusedError
+from ansible_collections.virt.san.plugins.module_utils._errors import ApplyError, InputError, RefusedError, SanError
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._host.lock import host_lock
 from ansible_collections.virt.san.plugins.module_utils._model.pool_boot import lock_path
@@ -79,7 +79,7 @@ def _ensure(run: Turns, timeout: float) -> Report:
         error.details["changed"] = bool(error.details["completed"])
         raise
     seconds = clock.monotonic() - began
-    left = _plan(run)
+    left = _look_again(run, planned)
     if left.plan.steps:
         raise ApplyError(
             f"carried out, but not as planned; still to do: {'; '.join(left.plan.describe())}. Does something else "
@@ -89,6 +89,15 @@ def _ensure(run: Turns, timeout: float) -> Report:
             changed=True,
         )
     return _report(pool, planned, {**left.plan.before, **_carried(planned)}, left, seconds)
+
+
+def _look_again(run: Turns, planned: _Whole) -> _Whole:
+    """Return what is to be done after all was carried out. Raises ApplyError where that cannot be said."""
+    try:
+        return _plan(run)
+    except SanError as error:
+        done = {"cause": type(error).__name__, "completed": planned.plan.describe(), "changed": True}
+        raise ApplyError(f"carried out; looked at again: {error.message}", **{**error.details, **done}) from error
 
 
 def _plan(run: Turns, claims: bool = True) -> _Whole:

@@ -10,7 +10,14 @@ from typing import Union
 
 from ansible_collections.virt.san.plugins.module_utils._apply.volume_keeper import Apart
 from ansible_collections.virt.san.plugins.module_utils._errors import RefusedError, SanError
-from ansible_collections.virt.san.plugins.module_utils._host import copying, image_files, qemu_img, signatures, wiping
+from ansible_collections.virt.san.plugins.module_utils._host import (
+    copying,
+    image_files,
+    images,
+    qemu_img,
+    signatures,
+    wiping,
+)
 from ansible_collections.virt.san.plugins.module_utils._host.guarded import guarded
 from ansible_collections.virt.san.plugins.module_utils._host.host import Host
 from ansible_collections.virt.san.plugins.module_utils._model.volume import (
@@ -21,6 +28,7 @@ from ansible_collections.virt.san.plugins.module_utils._model.volume import (
     rounded_up,
 )
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_files import UNIT, volume_path
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_source import refuse_header
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
     ActivateVolume,
     CreateVolume,
@@ -114,6 +122,10 @@ def _copy(host: Host, new: NewVolume, source: Source, made: str, timeout: float)
     place = host.path(made)
     qemu_img.convert(host, (host.path(source.path), source.format), (place, new.format), new.full, timeout)
     if new.format == "raw":
+        inside = images.read_at(host, made)
+        if inside is not None:
+            # It was a guest's to write this, and only whoever has the image open sees it before.
+            refuse_header("clone_from", f"what is in {source.path}", inside.format, "format: qcow2 keeps it as it is")
         image_files.resize_raw(host, made, new.capacity, new.full)
     elif new.capacity > rounded_up(source.capacity, UNIT):
         qemu_img.resize(host, place, new.capacity, shrink=False, full=new.full, deadline=timeout)

@@ -103,6 +103,7 @@ def volume_of(image: Image) -> Volume:
         length=image.length,
         inode=f"{image.device}:{image.inode}",
         modified=image.modified,
+        header=image.format or "raw",
     )
 
 
@@ -123,10 +124,11 @@ def with_source(host: Host, sight: VolumeSight, path: str, form: str | None) -> 
     image = _look_at(host, path, lambda there: images.read_at(there, path))
     if image is None or not image.format:
         return sight
+    header = image.format
     if image.kind == "device" and form is None:
         image = image._replace(format="raw", capacity=image.length, backing=None, problem=None)
     users = image_users(host, image, writing=True) if image.kind == "file" else device_users(host, path)
-    return replace(sight, source=volume_of(image), source_users=users)
+    return replace(sight, source=replace(volume_of(image), header=header), source_users=users)
 
 
 def writers_of(host: Host, volume: Volume) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def _upload(host: Host, source: str, volume: Volume | None, timeout: float, plac
         return Transfer(problem=NO_FILE)
     target = None if volume is None or not volume.active else volume.path
     found = _compare(host, source, target, False, timeout, place)
-    return Transfer(found.size, found.checksum, found.same)
+    return Transfer(found.size, found.checksum, found.same, form=found.form)
 
 
 def _compare(host: Host, source: str, target: str | None, whole: bool, timeout: float, place: str) -> Compared:

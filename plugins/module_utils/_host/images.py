@@ -89,6 +89,11 @@ class Readers(NamedTuple):
     """Those of which it is not known, with why."""
 
 
+def format_of(data: bytes) -> str:
+    """Return the format of what begins with these bytes."""
+    return "qcow2" if data[:4] == MAGIC else "raw"
+
+
 def parse_qcow2(data: bytes) -> Header | None:
     """Return what the beginning of a file says if it is qcow2; None if it is not. Raises ValueError for one spoilt."""
     if data[:4] != MAGIC:

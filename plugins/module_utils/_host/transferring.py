@@ -17,6 +17,7 @@ from ansible_collections.virt.san.plugins.module_utils._host.image_files import 
     require_same,
     temporary_path,
 )
+from ansible_collections.virt.san.plugins.module_utils._host.images import format_of
 from ansible_collections.virt.san.plugins.module_utils._host.wiping import CHUNK
 
 
@@ -28,6 +29,8 @@ class Compared(NamedTuple):
     checksum: str
     """sha256:..., of all of it."""
     same: bool
+    form: str = "raw"
+    """What its first bytes say that it is."""
 
 
 def compare(host: Host, source: str, target: str | None, whole: bool) -> Compared:
@@ -41,17 +44,18 @@ def compare(host: Host, source: str, target: str | None, whole: bool) -> Compare
     except FileNotFoundError:
         other = None
     try:
-        checksum, size, same = hashlib.sha256(), 0, other is not None
+        checksum, size, same, form = hashlib.sha256(), 0, other is not None, "raw"
         while True:
             data = os.pread(reader, CHUNK, size)
             if not data:
                 break
+            form = form if size else format_of(data)
             checksum.update(data)
             same = same and other is not None and os.pread(other, len(data), size) == data
             size += len(data)
         if whole and other is not None:
             same = same and os.lseek(other, 0, os.SEEK_END) == size
-        return Compared(size, f"sha256:{checksum.hexdigest()}", same)
+        return Compared(size, f"sha256:{checksum.hexdigest()}", same, form)
     finally:
         os.close(reader)
         if other is not None:

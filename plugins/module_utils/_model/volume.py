@@ -143,6 +143,8 @@ class Volume:
     """By which a file is told from another one at its path."""
     modified: int = 0
     """When a file was last written to."""
+    header: str = "raw"
+    """The format that its first bytes say, whatever it is taken for."""
 
     @property
     def size(self) -> int:

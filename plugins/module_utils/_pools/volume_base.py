@@ -32,6 +32,8 @@ class Transfer:
     same: bool = False
     """There is nothing to carry over."""
     problem: str = ""
+    form: str = "raw"
+    """What the first bytes of what is to be carried over say that it is."""
     replaces: VolumeSight | None = None
     """The file whose place would be taken, as a volume, with who uses it and what reads from it."""
 
@@ -90,6 +92,9 @@ class VolumeSight:
 
 class VolumeKind(Protocol):
     """What is peculiar to the volumes of one kind of pool. Refusals are raised: RefusedError and below."""
+
+    by_header: bool
+    """What a volume is, its first bytes say: written to a raw one they can make it another."""
 
     def check(self, wanted: WantedVolume) -> None:
         """Raise ValueError, which names the option, for what such volumes cannot be or have."""

@@ -25,6 +25,7 @@ from ansible_collections.virt.san.plugins.module_utils._plan.steps import Step
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_source import (
     capacity_for,
+    refuse_header,
     refuse_named_file,
     source_of,
 )
@@ -37,6 +38,8 @@ DEFAULT_MODE = 0o600
 
 class FileVolumes:
     """Sparse unless they are asked for otherwise. What a file holds is read from its header."""
+
+    by_header = True
 
     def check(self, wanted: WantedVolume) -> None:
         if wanted.thin_pool is not None:
@@ -67,6 +70,10 @@ class FileVolumes:
         given = wanted.permissions
         mode = DEFAULT_MODE if given.mode is None else given.mode
         form = wanted.format or ("qcow2" if backing else source.format if source else "raw")
+        if source is not None and sight.source is not None and (source.format, form) == ("raw", "raw"):
+            refuse_header(
+                "clone_from", source.path, sight.source.header, "format: qcow2 puts it into an image as it is"
+            )
         permissions = Permissions(mode, given.owner, given.group)
         return NewVolume(wanted.name, capacity, form, full, backing, permissions, source=source)
 

@@ -51,6 +51,8 @@ _TAKEN = re.compile(
 class LogicalVolumes:
     """Sizes are whole extents of the group, rounded up. Without `thin_pool` or `allocation: sparse`, linear."""
 
+    by_header = False
+
     def check(self, wanted: WantedVolume) -> None:
         if not _NAME.match(wanted.name) or len(wanted.name) > MAX_NAME or _TAKEN.search(wanted.name):
             raise ValueError(

@@ -49,6 +49,8 @@ _NUMBERED = re.compile(r"^part([1-9]\d*)$")
 class PartitionVolumes:
     """Sizes are whole MiB, rounded up. A partition is of one piece: what counts is the largest gap."""
 
+    by_header = False
+
     def check(self, wanted: WantedVolume) -> None:
         if wanted.thin_pool is not None:
             raise ValueError("thin_pool: only pools of type logical have any")

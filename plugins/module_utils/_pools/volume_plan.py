@@ -27,6 +27,7 @@ from ansible_collections.virt.san.plugins.module_utils._plan.steps import Plan, 
 from ansible_collections.virt.san.plugins.module_utils._pools.steps import NoteStarted
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_base import VolumeKind, VolumeSight
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_snapshot import refuse_elsewhere, space_for_changes
+from ansible_collections.virt.san.plugins.module_utils._pools.volume_source import refuse_header
 from ansible_collections.virt.san.plugins.module_utils._pools.volume_steps import (
     CreateVolume,
     DeleteVolume,
@@ -97,7 +98,10 @@ def _with_bytes(
     if wanted.upload_from is not None:
         if sight.volume is not None and file is not None and not file.same:
             _refuse_in_use(sight, sight.volume, f"writing to volume {wanted.name} in pool {pool.name}")
-        return upload(pool, kind.path(pool, wanted.name, sight), wanted, sight, plan)
+        carried = upload(pool, kind.path(pool, wanted.name, sight), wanted, sight, plan)
+        if file is not None and kind.by_header:
+            refuse_header("upload_from", wanted.upload_from, file.form, "clone_from makes a volume of an image")
+        return carried
     if wanted.download_to is None:
         return plan
     there = None if file is None else file.replaces

@@ -69,6 +69,15 @@ def require_whole(wanted: WantedVolume, source: Source, capacity: int) -> None:
         )
 
 
+def refuse_header(option: str, path: str, form: str, remedy: str) -> None:
+    """Raise RefusedError where a raw volume that begins as a file does would not be taken for raw."""
+    if form != "raw":
+        raise RefusedError(
+            f"{option}: {path} begins as {form} does, and a raw file that does is taken for that. {remedy}",
+            path=path,
+        )
+
+
 def refuse_named_file(option: str, told: Backing, found: Volume) -> None:
     """Raise RefusedError where a header names another file of the host, and nobody has said that it is to be believed.
 

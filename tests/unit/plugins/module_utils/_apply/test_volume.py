@@ -31,7 +31,7 @@ from ansible_collections.virt.san.plugins.module_utils._errors import (
     NotFoundError,
     RefusedError,
 )
-from ansible_collections.virt.san.plugins.module_utils._host import bare, image_files, images, transferring
+from ansible_collections.virt.san.plugins.module_utils._host import bare, image_files, images, qemu_img, transferring
 from ansible_collections.virt.san.plugins.module_utils._host.host import run_command
 from ansible_collections.virt.san.plugins.module_utils._model.block import Use
 from ansible_collections.virt.san.plugins.module_utils._model.disk import BareDevice
@@ -329,6 +329,33 @@ class TestCopies:
         with pytest.raises(NotFoundError, match="there is no volume"):
             run(machine, clone_from=Backing("other"))
 
+    @pytest.mark.parametrize("path", ["/base", "/dev/base"])
+    def test_raw_with_a_header_that_a_guest_has_written(
+        self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch, path: str
+    ) -> None:
+        monkeypatch.setattr(volume_files, "device_users", lambda *_args: ())
+        (machine.top / "dev").mkdir()
+        (machine.top / path[1:]).write_bytes(qcow2(MIB, "/etc/shadow"))
+        if path == "/dev/base":
+            found = images.Image("base", path, "device", "qcow2", MIB, backing="/etc/shadow", length=1024)
+            monkeypatch.setattr(images, "read_at", lambda *_args: found)
+        source = Backing(path, "raw" if path == "/base" else None)
+        with pytest.raises(RefusedError, match=f"clone_from: {path} begins as qcow2 does.*format: qcow2 puts it"):
+            run(machine, clone_from=source, format="raw")
+        assert left(machine) == {}
+        assert run(machine, clone_from=source, format="qcow2").changed
+        assert not run(machine, clone_from=source, format="qcow2").changed
+
+    def test_a_header_inside_of_an_image(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+        def convert(_host: object, _source: object, target: tuple[str, str], *_more: object) -> None:
+            Path(target[0]).write_bytes(qcow2(MIB, "/etc/shadow"))
+
+        (machine.top / "base").write_bytes(qcow2(MIB))
+        monkeypatch.setattr(qemu_img, "convert", convert)
+        with pytest.raises(ApplyError, match="what is in /base begins as qcow2 does") as caught:
+            run(machine, clone_from=Backing("/base"), format="raw")
+        assert (caught.value.details["changed"], left(machine)) == (False, {})
+
     def test_of_a_device(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
         found = images.Image("base", "/dev/base", "device", "qcow2", 77, backing="/etc/shadow", length=MIB)
         monkeypatch.setattr(images, "read_at", lambda *_args: found)
@@ -345,6 +372,7 @@ class TestCopies:
         assert caught.value.details["holders"] == ["mount /mnt", "dd (pid 77)"]
         monkeypatch.setattr(volume_users, "device_users", lambda *_args: ())
         monkeypatch.setattr(volume_files, "device_users", lambda *_args: ())
+        monkeypatch.setattr(images, "read_at", lambda *_args: found._replace(format="raw", backing=None))
         (machine.top / "dev").mkdir()
         (machine.top / "dev/base").write_bytes(b"x" * MIB)
         run(machine, clone_from=Backing("/dev/base"))
@@ -378,6 +406,17 @@ class TestFilesOfTheHost:
         file.write_bytes(b"third")
         with pytest.raises(InUseError, match=r"in use by tail \(pid 77\)"):
             run(machine, upload_from="/f")
+
+    def test_an_image_is_not_written_to_a_raw_volume(self, machine: VolumeMachine, file: Path) -> None:
+        file.write_bytes(qcow2(MIB))
+        for there in ({}, {"a": MIB}):
+            if there:
+                run(machine, capacity=MIB)
+            for check_mode in (True, False):
+                with pytest.raises(RefusedError, match=r"upload_from: /f begins as qcow2 does.*clone_from makes"):
+                    run(machine, upload_from="/f", check_mode=check_mode)
+            assert left(machine) == there
+        assert not (machine.top / "images/a").read_bytes().strip(b"\0")
 
     def test_written_from_a_volume(self, machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
         run(machine, upload_from="/f")
@@ -541,6 +580,21 @@ def test_what_changes_behind_our_back(machine: VolumeMachine, monkeypatch: pytes
     run(machine, capacity=MIB)
     with pytest.raises(ApplyError, match="not as planned; still to do: grow volume a"):
         run(machine, capacity=2 * MIB)
+
+
+def test_what_cannot_be_looked_at_again(machine: VolumeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = image_files.make_raw
+
+    def forged(host: Any, path: str, *more: Any) -> None:
+        make(host, path, *more)
+        (machine.top / path[1:]).write_bytes(qcow2(MIB))
+
+    monkeypatch.setattr(image_files, "make_raw", forged)
+    with pytest.raises(ApplyError, match="looked at again: /images/a is qcow2 by its header, not raw") as caught:
+        run(machine, capacity=MIB, format="raw")
+    told = caught.value.details
+    assert (told["changed"], told["cause"]) == (True, "RefusedError")
+    assert told["completed"] == ["create volume a in pool images: 1M, raw, sparse"]
 
 
 @pytest.mark.skipif(not shutil.which("qemu-img"), reason="no qemu-img")

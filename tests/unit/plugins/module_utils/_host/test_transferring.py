@@ -26,9 +26,11 @@ def host(tmp_path: Path) -> Host:
 
 
 class TestCompare:
-    def test_a_checksum(self, host: Host) -> None:
+    def test_a_checksum(self, host: Host, tmp_path: Path) -> None:
         found = transferring.compare(host, "/source", None, whole=False)
-        assert found == (len(DATA), f"sha256:{hashlib.sha256(DATA).hexdigest()}", False)
+        assert found == (len(DATA), f"sha256:{hashlib.sha256(DATA).hexdigest()}", False, "raw")
+        (tmp_path / "source").write_bytes(b"QFI\xfb" + DATA)
+        assert transferring.compare(host, "/source", None, whole=False).form == "qcow2"
         assert not transferring.compare(host, "/source", "/none", whole=False).same
 
     @pytest.mark.parametrize(

@@ -497,6 +497,13 @@ class TestFilesOfTheHost:
         with pytest.raises(SanError, match=f"upload_from: {why}"):
             world.plan(wanted(upload_from="/f"))
 
+    def test_images_only_where_bytes_do_not_decide_the_format(self) -> None:
+        file = {"transfer": Transfer(MIB, form="qcow2")}
+        for there in ({}, {"a": image("a")}):
+            with pytest.raises(RefusedError, match="/f begins as qcow2 does"):
+                replace(FILES, volumes=there, facts=file).plan(wanted(upload_from="/f"))
+        assert replace(LVS, facts=file).plan(wanted(upload_from="/f")).changed
+
     def test_only_to_raw_ones_that_are_active(self) -> None:
         file = {"transfer": Transfer(MIB)}
         with pytest.raises(RefusedError, match="volume a is qcow2, and bytes are for raw ones"):
