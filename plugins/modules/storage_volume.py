@@ -126,8 +126,8 @@ options:
       - A logical volume has to be active, unless it is copied within its thin pool.
       - Refused while somebody may write to what is copied, such as a guest that runs on it. Refused as well in a V(dos)
         table, where a copy that is not finished could not be told from others; use O(upload_from).
-      - A V(raw) file is not made of a disk that begins as V(qcow2) does, such as by what its guest has written there:
-        it would be taken for that. O(format=qcow2) puts such a disk into an image.
+      - A V(raw) file is not made of a disk that begins as V(qcow2) does, such as by what its guest has written there.
+        It would be taken for that. O(format=qcow2) puts such a disk into an image.
     type: dict
     suboptions:
       path:
