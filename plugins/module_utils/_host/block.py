@@ -32,9 +32,14 @@ class BlockDevice(NamedTuple):
 
     @property
     def disk(self) -> str | None:
-        """For a partition: the disk it is on."""
+        """For a partition: the disk it is on.
+
+        It has the name of the disk and a number, with a "p" between two digits. A whole disk lies in any folder:
+        .../block/sda, .../nvme0/nvme0n1.
+        """
         parent = self.link.rsplit("/", 2)[-2]
-        return None if parent == "block" else parent
+        begin = f"{parent}p" if parent[-1:].isdigit() else parent
+        return parent if self.name.startswith(begin) and self.name[len(begin) :].isdigit() else None
 
     @property
     def virtual(self) -> bool:
