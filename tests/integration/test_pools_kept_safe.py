@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from .conftest import HOSTS, LVM_CONF, Ansible, Lab
-from .playing import one, play, pool, shell, volume
+from .playing import one, play, pool, shell
 
 pytestmark = [
     pytest.mark.lab,
@@ -83,14 +83,13 @@ def test_a_group_that_belongs_to_no_host(lab: Lab, ansible: Ansible, lun: str) -
         pool("known", **described),
         pool("check", check=True, **described, state="active", may_fail=True),
         pool("up", **described, state="active", may_fail=True),
-        volume("made", pool=GROUP, name="two", capacity="4M", may_fail=True),
         pool("erased", name=GROUP, state="absent", delete_contents=True, may_fail=True),
         shell("active", f"lvm lvs --noheadings -o lv_active {GROUP}"),
         pool("forgotten", name=GROUP, state="absent"),
     )
     for host in HOSTS:
         assert any("vgchange --systemid" in said for said in one(run, host, "known")["warnings"])
-        for title in ("check", "up", "made", "erased"):
+        for title in ("check", "up", "erased"):
             assert "has no system ID" in one(run, host, title)["msg"], title
         assert one(run, host, "active")["stdout"].strip() == ""
     identified = 'global { system_id_source = "uname" }'
