@@ -101,6 +101,7 @@ test-lab: setup lab-up ## tests on the lab
 .PHONY: molecule
 molecule: setup lab-up ## Molecule scenarios on the lab
 	$(call need,extensions/molecule)
+	@rm -rf .cache/home/.ansible/tmp/molecule.* # a run that was ended has left that all is prepared
 	@cd extensions && $(CURDIR)/$(STEP) molecule env $(OWN_HOME) molecule test --all
 
 ##### The lab: a whole SAN in software
