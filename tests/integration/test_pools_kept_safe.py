@@ -43,7 +43,12 @@ def filesystem(device: str, **more: Any) -> dict[str, Any]:
 def test_named_as_the_kernel_does_and_mounted_elsewhere(lab: Lab, ansible: Ansible, lun: str) -> None:
     """It is kept by its WWID; and it does not count as stopped as long as it is mounted anywhere on the host."""
     path = lab.ssh("kvm1", f"ls /sys/block/$(basename $(readlink -f /dev/mapper/{lun}))/slaves | head -n1")
-    service = "systemd-run -q --collect --unit shut-in -p ProtectSystem=yes -p PrivateTmp=yes sleep 600"
+    process = "/proc/$(systemctl show -P MainPID shut-in)"
+    apart = f'test "$(readlink {process}/ns/mnt)" != "$(readlink /proc/1/ns/mnt)"'
+    service = (
+        "systemd-run -q --collect --unit shut-in -p ProtectSystem=yes -p PrivateTmp=yes sleep 600"
+        f" && timeout 30 sh -c 'until {apart}; do sleep 0.1; done' && grep -q ' {PLACE}/vms ' {process}/mounts"
+    )
     run = play(
         ansible,
         pool("up", **filesystem(f"/dev/{path}"), state="active"),
@@ -56,9 +61,7 @@ def test_named_as_the_kernel_does_and_mounted_elsewhere(lab: Lab, ansible: Ansib
         shell("mounted", f"findmnt -n {PLACE}/vms"),
         shell("unbind", f"umount /srv/copy && rmdir /srv/copy && {service}"),
         pool("down", name="vms", state="inactive"),
-        shell(
-            "no service keeps it", "grep -l ' /var/lib/virt-san/vms ' /proc/[0-9]*/mounts; systemctl stop shut-in; true"
-        ),
+        shell("no service keeps it", f"grep -l ' {PLACE}/vms ' /proc/[0-9]*/mounts; systemctl stop shut-in; true"),
         pool("erased", name="vms", state="absent", delete_contents=True),
         hosts="kvm1",
     )

@@ -95,7 +95,10 @@ class NativeVolumes:
         from ansible_collections.virt.san.plugins.module_utils._apply import volume_transfer
 
         pool = sight.pool
-        folders = () if pool is None else _folders((pool, *self.pools.look(pool.name).others.values()))
+        folders: tuple[str, ...] = ()
+        if pool is not None and wanted.download_to is not None:
+            # Images there may read from the file that would be replaced.
+            folders = _folders((pool, *self.pools.look(pool.name).others.values()))
         return volume_transfer.compare(self.host, sight, wanted, self.timeout, folders)
 
     def _look_into(self, known: Known, sight: VolumeSight, seen: Seen, wanted: WantedVolume) -> VolumeSight:

@@ -106,7 +106,7 @@ def run_command(argv: Sequence[str], deadline: float, stdin: str | None = None) 
             f"{' '.join(argv)}: no answer within {deadline:g} s{hangs}", command=list(argv), pid=process.pid
         ) from late
     except BaseException:
-        process.kill()
+        _ended(process)
         raise
     return Completed(tuple(argv), process.returncode, said, complained)
 

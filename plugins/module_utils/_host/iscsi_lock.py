@@ -87,5 +87,5 @@ def _link(host: Host) -> bool:
 def _is_ours(host: Host) -> bool:
     try:
         return os.path.samefile(host.path(OURS), host.path(TAKEN))
-    except FileNotFoundError:
-        return False
+    except (FileNotFoundError, PermissionError):
+        return False  # whoever is not root only looks, and cannot free it

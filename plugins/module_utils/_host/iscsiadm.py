@@ -118,8 +118,7 @@ def parse_offers(text: str) -> tuple[Offer, ...]:
 
 def recorded(host: Host) -> frozenset[tuple[str, Portal]]:
     """Return the targets and portals that iscsiadm has records of."""
-    free_lock(host)
-    done = host.run(["iscsiadm", "-m", "node"], DEADLINE, accept=(0, NONE_FOUND))
+    done = _require(host, ["-m", "node"], (0, NONE_FOUND))
     return frozenset((offer.target, offer.portal) for offer in parse_offers(done.stdout))
 
 
@@ -183,8 +182,9 @@ def _run(host: Host, arguments: list[str], deadline: float) -> Completed | Probl
         return Problem("timeout", late.message)
 
 
-def _require(host: Host, arguments: list[str], accept: tuple[int, ...] = (0,), deadline: float = DEADLINE) -> None:
+def _require(host: Host, arguments: list[str], accept: tuple[int, ...] = (0,), deadline: float = DEADLINE) -> Completed:
     done = _call(host, arguments, deadline)
     if done.code not in accept:
         problem = problem_of(done.code)
         raise CommandError(problem.text, command=list(done.argv), code=done.code, reason=problem.reason)
+    return done

@@ -9,6 +9,7 @@ A container or a service with a private namespace may have mounted what the host
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ansible_collections.virt.san.plugins.module_utils._errors import UnavailableError
@@ -54,13 +55,22 @@ def read_table(host: Host) -> list[TableEntry]:
 def parse_table(text: str) -> list[TableEntry]:
     """Return every mount in a mountinfo file (proc(5))."""
     table = []
+    for fields, source in split_mountinfo(text):
+        options = ",".join(dict.fromkeys((*fields[5].split(","), *source[2].split(","))))
+        table.append(TableEntry(unescape(fields[4]), unescape(source[1]), source[0], options, fields[2]))
+    return table
+
+
+def split_mountinfo(text: str) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the fields of each mount in a mountinfo file (proc(5)): up to the dash, at least six, and three after it.
+
+    They are as the kernel escapes them (`unescape`).
+    """
     for line in text.splitlines():
         head, _dash, tail = line.partition(" - ")
         fields, source = head.split(" "), tail.split(" ")
         if len(fields) >= 6 and len(source) >= 3:
-            options = ",".join(dict.fromkeys((*fields[5].split(","), *source[2].split(","))))
-            table.append(TableEntry(unescape(fields[4]), unescape(source[1]), source[0], options, fields[2]))
-    return table
+            yield fields, source
 
 
 def read_mounts(host: Host) -> Mounts:
@@ -107,11 +117,7 @@ def _mounts_of(host: Host, pid: str) -> list[Mount]:
 def parse_mountinfo(text: str) -> list[Mount]:
     """Return the mounts in a mountinfo file (proc(5)) that may lie on a block device."""
     mounts = []
-    for line in text.splitlines():
-        head, _dash, tail = line.partition(" - ")
-        fields, source = head.split(" "), tail.split(" ")
-        if len(fields) < 5 or len(source) < 2:
-            continue
+    for fields, source in split_mountinfo(text):
         mount = Mount(fields[2], unescape(fields[4]), unescape(source[1]))
         if not mount.dev_t.startswith("0:") or mount.source.startswith("/dev/"):
             mounts.append(mount)

@@ -118,10 +118,7 @@ def _spot(one: Placed, under: Placed) -> Spot:
 def parse_placed(text: str) -> list[Placed]:
     """Return every mount in a mountinfo file (proc(5)), in the order of mounting."""
     tree = []
-    for line in text.splitlines():
-        fields = line.partition(" - ")[0].split(" ")
-        if len(fields) < 6:
-            continue
+    for fields, _source in mount.split_mountinfo(text):
         sends = next((tag.partition(":")[2] for tag in fields[6:] if tag.startswith("shared:")), "")
         told_by = frozenset(tag.partition(":")[2] for tag in fields[6:] if tag.startswith(TOLD))
         number, parent, dev_t, root, point = fields[:5]

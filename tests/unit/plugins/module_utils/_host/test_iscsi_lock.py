@@ -117,6 +117,18 @@ def test_what_a_killed_run_was_writing_goes_with_its_lock(host: Host) -> None:
     assert not any(list(place.iterdir()) for place in places)
 
 
+def test_whoever_may_not_look_is_not_in_the_way(host: Host, taken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is root's alone. What iscsiadm says to others is for them to read."""
+    killed_inside(host)
+
+    def refused(*_paths: str) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(iscsi_lock.os.path, "samefile", refused)
+    free_lock(host)
+    assert taken.exists()
+
+
 def test_that_of_a_run_that_lives_stays(host: Host, taken: Path) -> None:
     with database_lock(host):
         free_lock(host)
