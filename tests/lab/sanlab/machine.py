@@ -20,7 +20,11 @@ _KERNEL_ARGUMENTS = (
 )
 # Measured in seconds of real processor time until ssh answers, one virtual processor: this 31, "max" 38; two virtual
 # processors 70, as each has to wait for the other at every change of a page table.
-_EMULATED_CPU = "qemu64,-svm"
+#
+# Without CMPXCHG16B, which the kernel can do without: QEMU before 8.0 takes the flags of that instruction
+# from what an earlier one left. An interrupt right after it finds bits of an address where the flags should be, and
+# once in many hours of running a machine dies of that: "double fault" in __kmalloc, with the low half of RAX in EFLAGS.
+_EMULATED_CPU = "qemu64,-svm,-cx16"
 # Full FCoE frames need an MTU of 2158 and more. And no filter of addresses: each FC port has a MAC address of its own,
 # and newer kernels (6.12) tell a virtio card of it some time later, so that the answer to the first frame sent from it
 # would be dropped. The switch sends a machine nothing that is not for it.

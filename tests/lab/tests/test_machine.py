@@ -38,7 +38,7 @@ def test_only_the_array_has_a_store(lab: Lab):
 
 
 def test_acceleration_decides_the_processor(lab: Lab):
-    assert "-accel tcg,thread=multi -cpu qemu64" in _command(lab, "kvm1")
+    assert "-accel tcg,thread=multi -cpu qemu64,-svm,-cx16 " in _command(lab, "kvm1")
     assert "-accel kvm -cpu host" in _command(lab, "kvm1", "kvm")
 
 
